@@ -1,0 +1,91 @@
+"""The project's checks; ``python -m nox`` runs all but the benchmarks.
+
+``python -m nox -l`` lists the sessions, and words after ``--`` go to the session's main tool:
+``python -m nox -s "tests(torch)" -- -k kmeans -x``.
+"""
+
+import os
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.error_on_missing_interpreters = True
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "typecheck", "tests", "docs", "build"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+# Extras of the package that a library is tested with; array-api-strict is a test dependency.
+EXTRAS = {"numpy": "numpy,cli,plot", "array-api-strict": "", "jax": "jax,cli", "torch": "torch,cli"}
+
+
+def install(session, *packages, group):
+    """Install packages and a dependency group, at the versions that the project holds fixed.
+
+    The environment variable KMEANS_FX_CONSTRAINTS names another constraints file; empty, it
+    holds nothing fixed.
+    """
+    constraints = os.environ.get("KMEANS_FX_CONSTRAINTS", ".ci/constraints.txt")
+    fixed = ["-c", constraints] if constraints else []
+    session.install(*fixed, *packages, *nox.project.dependency_groups(PROJECT, group))
+
+
+@nox.session
+def lint(session):
+    """Style, docstrings and the direction of imports."""
+    install(session, group="lint")
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
+    session.run("numpydoc", "lint", *map(str, sorted(Path("kmeans_fx").rglob("*.py"))))
+    session.run("lint-imports", "--no-cache")
+
+
+@nox.session
+def typecheck(session):
+    """Types of the package, against array-api-compat and NumPy."""
+    install(session, "array-api-compat", group="typecheck")
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("backend", list(EXTRAS), ids=list(EXTRAS))
+def tests(session, backend):
+    """The test suite on one array library, which must be there."""
+    install(session, "-e", f".[{EXTRAS[backend]}]", group="test")
+    session.run("python", "-m", "pytest", f"--backend={backend}", *session.posargs)
+
+
+@nox.session
+def docs(session):
+    """Every example of README, docs and docstrings is run; then the pages are built."""
+    install(session, "-e", ".[cli,jax,numpy,plot,torch]", group="docs")
+    examples = ["README.md", "docs", "kmeans_fx"]
+    session.run("python", "-m", "pytest", "-p", "docs.examples", *examples, *session.posargs)
+    session.run("python", "-m", "sphinx", "-W", "-n", "--keep-going", "docs", "docs/_build/html")
+
+
+@nox.session
+def build(session):
+    """The wheel, made from the sdist, works in a clean environment."""
+    install(session, group="build")
+    folder = Path(session.create_tmp())
+    dist, clean = folder / "dist", folder / "clean"
+    session.run("python", "-m", "build", "--outdir", str(dist), silent=True)
+    session.run("python", "-m", "virtualenv", "--clear", str(clean), silent=True)
+    wheel = max(dist.glob("*.whl"), key=lambda path: path.stat().st_mtime)
+    scripts = clean / ("Scripts" if os.name == "nt" else "bin")
+    for extra, command in [
+        ("", ["python", "-c", "import kmeans_fx; print(kmeans_fx.__version__)"]),
+        ("[cli]", ["kmeans-fx", "--help"]),
+    ]:
+        pip = [str(scripts / "python"), "-m", "pip", "install", "--quiet", f"{wheel}{extra}"]
+        session.run(*pip, external=True)
+        session.run(str(scripts / command[0]), *command[1:], external=True)
+
+
+@nox.session
+def bench(session):
+    """Speed and memory against other libraries; not part of the default run."""
+    install(session, "-e", ".[jax,numpy,torch]", group="bench")
+    session.run("python", "-m", "benchmarks", *session.posargs)
