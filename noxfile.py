@@ -34,10 +34,10 @@ def install(session, *packages, group):
 @nox.session
 def lint(session):
     """Style, docstrings and the direction of imports."""
-    install(session, group="lint")
+    install(session, "-e", ".", group="lint")
     session.run("ruff", "check", *session.posargs)
     session.run("ruff", "format", "--check")
-    session.run("numpydoc", "lint", *map(str, sorted(Path("kmeans_fx").rglob("*.py"))))
+    session.run("python", "-m", "docs.docstrings")
     session.run("lint-imports", "--no-cache")
 
 
