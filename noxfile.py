@@ -17,7 +17,12 @@ nox.options.sessions = ["lint", "typecheck", "tests", "docs", "build"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 # Extras of the package that a library is tested with; array-api-strict is a test dependency.
-EXTRAS = {"numpy": "numpy,cli,plot", "array-api-strict": "", "jax": "jax,cli", "torch": "torch,cli"}
+EXTRAS = {
+    "numpy": "[numpy,cli,plot]",
+    "array-api-strict": "",
+    "jax": "[jax,cli]",
+    "torch": "[torch,cli]",
+}
 
 
 def install(session, *packages, group):
@@ -52,7 +57,7 @@ def typecheck(session):
 @nox.parametrize("backend", list(EXTRAS), ids=list(EXTRAS))
 def tests(session, backend):
     """The test suite on one array library, which must be there."""
-    install(session, "-e", f".[{EXTRAS[backend]}]", group="test")
+    install(session, "-e", f".{EXTRAS[backend]}", group="test")
     session.run("python", "-m", "pytest", f"--backend={backend}", *session.posargs)
 
 
