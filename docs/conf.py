@@ -9,6 +9,7 @@ version = release = installed_version("kmeans-fx")
 
 extensions = ["myst_nb", "numpydoc", "sphinx.ext.autosummary", "sphinx.ext.mathjax"]
 exclude_patterns = ["_build"]
+templates_path = ["_templates"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 
