@@ -13,7 +13,8 @@ ALLOWED = {
     "EX01": "tests/test_public_api.py asks functions for examples",
     "GL01": "the summary starts on the line of the quotes",
     "GL08": "a constant has no docstring of its own",
-    "PR02": "a NamedTuple's fields are documented as attributes",
+    "PR06": "'integer array' is no misspelt int",
+    "PR07": "the type and shape of a parameter may say it all",
     "RT03": "the type and shape of a result may say it all",
     "SA01": "not every function has a relative",
     "SS05": "'Indices drawn by ...' is no third person",
@@ -35,7 +36,8 @@ def complaints():
     """Yield one line for each rule that a public docstring breaks."""
     for name, item in public_objects(kmeans_fx):
         for code, message in validate(get_doc_object(item))["errors"]:
-            if code not in ALLOWED:
+            as_attributes = code == "PR01" and inspect.isclass(item)  # a NamedTuple's fields
+            if code not in ALLOWED and not as_attributes:
                 yield f"{name}: {code} {message}"
 
 
