@@ -1,0 +1,73 @@
+"""k-means as pure functions on the Python Array API standard."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from kmeans_fx._result import KMeansResult
+from kmeans_fx.algorithms.kmeans import kmeans
+from kmeans_fx.algorithms.lloyd import LloydState, lloyd, lloyd_init, lloyd_step
+from kmeans_fx.assign import Assignment, assign, soft_assign
+from kmeans_fx.converge import (
+    CONVERGED,
+    MAX_ITER,
+    NONFINITE,
+    RUNNING,
+    STOPPED,
+    Progress,
+    all_of,
+    any_of,
+    centroid_shift,
+    describe,
+    has_converged,
+    inertia_change,
+    label_change,
+)
+from kmeans_fx.distances import Metric, pairwise_distances
+from kmeans_fx.init import (
+    farthest_first,
+    kmeans_parallel,
+    kmeans_plusplus,
+    random_partition,
+    random_points,
+)
+from kmeans_fx.update import ClusterStats, cluster_stats, merge_stats, update_centroids
+
+try:
+    __version__ = version("kmeans_fx")
+except PackageNotFoundError:
+    __version__ = "0+unknown"
+
+__all__ = [
+    "CONVERGED",
+    "MAX_ITER",
+    "NONFINITE",
+    "RUNNING",
+    "STOPPED",
+    "Assignment",
+    "ClusterStats",
+    "KMeansResult",
+    "LloydState",
+    "Metric",
+    "Progress",
+    "all_of",
+    "any_of",
+    "assign",
+    "centroid_shift",
+    "cluster_stats",
+    "describe",
+    "farthest_first",
+    "has_converged",
+    "inertia_change",
+    "kmeans",
+    "kmeans_parallel",
+    "kmeans_plusplus",
+    "label_change",
+    "lloyd",
+    "lloyd_init",
+    "lloyd_step",
+    "merge_stats",
+    "pairwise_distances",
+    "random_partition",
+    "random_points",
+    "soft_assign",
+    "update_centroids",
+]

@@ -1,0 +1,146 @@
+"""Checks of arguments. Shapes and dtypes always; values only where they can be read."""
+
+import operator
+
+from kmeans_fx._backend.members import broadcast_shapes
+from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, as_real
+from kmeans_fx._backend.transform import is_concrete
+
+__all__ = [
+    "check_features",
+    "check_finite",
+    "check_integer",
+    "check_k",
+    "check_labels",
+    "check_option",
+    "check_points",
+    "check_weights",
+]
+
+
+def check_points(**points):
+    """The namespace, and the points (..., n, d) as real numbers; n and d at least 1."""
+    xp = array_namespace(**points)
+    ((name, x),) = points.items()
+    if x.ndim < 2:
+        msg = f"{name} must have shape (..., n, d), got {tuple(x.shape)}"
+        raise ValueError(msg)
+    if 0 in x.shape:
+        msg = f"{name} must not be empty, got shape {tuple(x.shape)}"
+        raise ValueError(msg)
+    return xp, as_real(xp, x, name)
+
+
+def check_features(xp, x, **centroids):
+    """The centroids (..., k, d) in the dtype of ``x``, with as many columns."""
+    ((name, c),) = centroids.items()
+    array_namespace(x=x, **centroids)
+    if c.ndim < 2 or c.shape[-1] != x.shape[-1] or c.shape[-2] == 0:
+        msg = (
+            f"{name} must have shape (..., k, {x.shape[-1]}) to match x "
+            f"{tuple(x.shape)}, got {tuple(c.shape)}"
+        )
+        raise ValueError(msg)
+    check_batch(name, c.shape[:-2], x.shape[:-2])
+    return xp.astype(as_real(xp, c, name), x.dtype, copy=False)
+
+
+def check_batch(name, shape, batch):
+    """Leading dimensions must broadcast with those of ``x``."""
+    try:
+        broadcast_shapes(shape, batch)
+    except ValueError:
+        msg = f"the leading dimensions of {name}, {shape}, must broadcast with those of x, {batch}"
+        raise ValueError(msg) from None
+
+
+def check_weights(xp, x, weights):
+    """The weights (..., n) in the accumulation dtype of ``x``, or None.
+
+    Raises
+    ------
+    ValueError
+        On a wrong shape and, in an eager call, on a negative or non-finite weight
+        or a total of zero.
+    """
+    if weights is None:
+        return None
+    array_namespace(x=x, weights=weights)
+    if weights.ndim == 0 or weights.shape[-1] != x.shape[-2]:
+        msg = f"weights must have shape (..., {x.shape[-2]}) to match x, got {tuple(weights.shape)}"
+        raise ValueError(msg)
+    check_batch("weights", weights.shape[:-1], x.shape[:-2])
+    weights = xp.astype(
+        as_real(xp, weights, "weights"), accumulation_dtype(xp, x.dtype), copy=False
+    )
+    if is_concrete(weights):
+        check_finite(weights=weights)
+        if bool(xp.any(weights < 0)):
+            msg = f"weights must not be negative, got a minimum of {float(xp.min(weights))}"
+            raise ValueError(msg)
+        if not bool(xp.all(xp.sum(weights, axis=-1) > 0)):
+            msg = "weights must not all be zero"
+            raise ValueError(msg)
+    return weights
+
+
+def check_labels(xp, x, labels):
+    """The labels (..., n) of ``x``, of an integer dtype."""
+    array_namespace(x=x, labels=labels)
+    if not xp.isdtype(labels.dtype, "integral"):
+        msg = f"labels must have an integer dtype, got {labels.dtype}"
+        raise TypeError(msg)
+    if labels.ndim == 0 or labels.shape[-1] != x.shape[-2]:
+        msg = f"labels must have shape (..., {x.shape[-2]}) to match x, got {tuple(labels.shape)}"
+        raise ValueError(msg)
+    check_batch("labels", labels.shape[:-1], x.shape[:-2])
+    return labels
+
+
+def check_finite(**arrays):
+    """In an eager call, refuse NaN and infinity.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument.
+    """
+    for name, array in arrays.items():
+        if array is None or not is_concrete(array):
+            continue
+        xp = array_namespace(array=array)
+        # Both extremes tell, without a mask of the size of the array or an overflow.
+        extremes = xp.stack([xp.min(array), xp.max(array)])
+        if not bool(xp.all(xp.isfinite(extremes))):
+            msg = f"{name} must be finite, got NaN or infinity"
+            raise ValueError(msg)
+
+
+def check_integer(name, value, minimum):
+    """A Python int of at least ``minimum``."""
+    try:
+        value = operator.index(value)
+    except TypeError:
+        msg = f"{name} must be an integer, got {type(value).__name__}"
+        raise TypeError(msg) from None
+    if value < minimum:
+        msg = f"{name} must be at least {minimum}, got {value}"
+        raise ValueError(msg)
+    return value
+
+
+def check_k(k, x):
+    """The number of clusters: an int from 1 to the number of rows."""
+    k = check_integer("k", k, 1)
+    if k > x.shape[-2]:
+        msg = f"k must be at most the number of rows, {x.shape[-2]}, got {k}"
+        raise ValueError(msg)
+    return k
+
+
+def check_option(name, value, allowed):
+    """One of the allowed names."""
+    if value not in allowed:
+        msg = f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}"
+        raise ValueError(msg)
+    return value

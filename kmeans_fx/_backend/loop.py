@@ -1,0 +1,124 @@
+"""Loops and branches: one name, a body per way of running, each saying what it supports."""
+
+from kmeans_fx._backend.namespace import array_namespace, is_jax_namespace, is_torch_namespace
+
+__all__ = ["cond", "while_loop"]
+
+
+def while_loop(running, body, state, /, *, max_steps, eager=False):
+    """Repeat ``body`` while a member of the batch runs; finished members stay as they are.
+
+    Parameters
+    ----------
+    running : callable
+        ``state -> bool array`` with the batch's shape.
+    body : callable
+        ``state -> state``, same shapes and dtypes.
+    state : NamedTuple of arrays
+    max_steps : int
+        After this many steps ``running`` is False for certain.
+    eager : bool
+        Run from Python whatever the backend, because ``body`` talks to the caller.
+    """
+
+    def step(current):
+        return _select(running(current), body(current), current)
+
+    return _engine(state, eager)(running, step, state, max_steps)
+
+
+def cond(predicate, if_true, if_false, operand):
+    """``if_true(operand)`` for the members whose ``predicate`` holds, else ``if_false``.
+
+    Both return a NamedTuple of arrays. A branch that no member needs is not computed
+    where the predicate can be read, or where the framework branches by itself.
+    """
+    xp = array_namespace(predicate=predicate)
+    if predicate.ndim == 0 and is_jax_namespace(xp):
+        from jax import lax
+
+        return lax.cond(predicate, if_true, if_false, operand)
+    if is_jax_namespace(xp) or not _readable(predicate):
+        return _select(predicate, if_true(operand), if_false(operand))
+    if not bool(xp.any(predicate)):
+        return if_false(operand)
+    if bool(xp.all(predicate)):
+        return if_true(operand)
+    return _select(predicate, if_true(operand), if_false(operand))
+
+
+def _engine(state, eager):
+    array = state[0]
+    xp = array_namespace(state=array)
+    if eager:
+        return _while_python
+    if is_jax_namespace(xp):
+        return _while_lax
+    if is_torch_namespace(xp):
+        from torch import compiler
+
+        if compiler.is_compiling():
+            return _while_torch
+        if not _readable(array):
+            return _while_masked
+    return _while_python
+
+
+def _while_python(running, step, state, max_steps):
+    """Any eager backend: stops as soon as nothing runs."""
+    del max_steps
+    xp = array_namespace(state=state[0])
+    while bool(xp.any(running(state))):
+        state = step(state)
+    return state
+
+
+def _while_lax(running, step, state, max_steps):
+    """JAX: under jit, vmap and jvp; no reverse mode."""
+    del max_steps
+    from jax import lax
+    from jax import numpy as jnp
+
+    return lax.while_loop(lambda current: jnp.any(running(current)), step, state)
+
+
+def _while_torch(running, step, state, max_steps):
+    """PyTorch under torch.compile: one compiled body, no vmap."""
+    del max_steps
+    import torch
+
+    kind = type(state)
+
+    def body(*leaves):
+        # The operator forbids outputs that alias its inputs.
+        return tuple(leaf.clone() for leaf in step(kind(*leaves)))
+
+    leaves = torch.while_loop(lambda *leaves: torch.any(running(kind(*leaves))), body, tuple(state))
+    return kind(*leaves)
+
+
+def _while_masked(running, step, state, max_steps):
+    """PyTorch under torch.vmap, where no value can be read: always ``max_steps`` steps."""
+    del running
+    for _ in range(max_steps):
+        state = step(state)
+    return state
+
+
+def _readable(array):
+    if not is_torch_namespace(array_namespace(array=array)):
+        return True
+    from torch import compiler
+    from torch._C._functorch import is_batchedtensor
+
+    return not compiler.is_compiling() and not is_batchedtensor(array)
+
+
+def _select(active, new, old):
+    xp = array_namespace(active=active)
+
+    def choose(after, before):
+        mask = xp.reshape(active, (*active.shape, *(1,) * (after.ndim - active.ndim)))
+        return xp.where(mask, after, before)
+
+    return type(old)(*(choose(a, b) for a, b in zip(new, old, strict=True)))

@@ -1,0 +1,102 @@
+"""Batches of problems: small members run side by side, large ones one after the other."""
+
+from math import prod
+
+from kmeans_fx._backend.blocks import map_blocks
+from kmeans_fx._backend.namespace import array_namespace, device, is_jax_namespace
+
+__all__ = ["broadcast_shapes", "map_members"]
+
+# Numbers that a group of members may hold: about what the caches keep.
+_GROUP_SIZE = 1 << 20
+
+
+def map_members(function, arrays, ranks, member_size):
+    """Call ``function`` on a problem, or on every problem of a batch.
+
+    Parameters
+    ----------
+    function : callable
+        Takes the arrays of one problem, or of a group of problems: then each array
+        that differs between members has one leading axis. Returns a tuple of arrays.
+    arrays : list of arrays, or None where one is absent
+        With leading batch dimensions that broadcast together.
+    ranks : list of int
+        Number of core dimensions of each array.
+    member_size : int
+        About how many numbers one member works on at a time.
+
+    Returns
+    -------
+    tuple of arrays
+        Each with the broadcast batch dimensions in front.
+    """
+    leads = [() if a is None else a.shape[: a.ndim - r] for a, r in zip(arrays, ranks, strict=True)]
+    batch = broadcast_shapes(*leads)
+    if not batch:
+        return function(*arrays)
+    xp = array_namespace(**{f"array{i}": a for i, a in enumerate(arrays)})
+    members = [_Member(xp, a, lead, batch) for a, lead in zip(arrays, leads, strict=True)]
+    group = max(1, min(prod(batch), _GROUP_SIZE // max(member_size, 1)))
+    results = _run(xp, function, members, prod(batch), group)
+    return tuple(xp.reshape(r, (*batch, *r.shape[1:])) for r in results)
+
+
+class _Member:
+    """An array whose batch is smaller than, or as large as, the whole batch."""
+
+    def __init__(self, xp, array, lead, batch):
+        self.xp, self.shared = xp, not lead
+        if self.shared:
+            self.array = array
+            return
+        own = prod(lead)
+        self.array = xp.reshape(array, (own, *array.shape[len(lead) :]))
+        index = xp.reshape(xp.arange(own, device=device(array)), lead)
+        self.index = xp.reshape(xp.broadcast_to(index, batch), (-1,))
+
+    def group(self, members):
+        if self.shared:
+            return self.array
+        return self.xp.take(self.array, self.xp.take(self.index, members), axis=0)
+
+    def one(self, member):
+        if self.shared:
+            return self.array
+        return self.array[self.index[member], ...]
+
+
+def _run(xp, function, members, size, group):
+    if group == 1 and not is_jax_namespace(xp):
+        # Views of the members: nothing is copied.
+        results = [function(*(m.one(i) for m in members)) for i in range(size)]
+        return tuple(xp.stack(result) for result in zip(*results, strict=True))
+
+    def block(indices):
+        if group == 1:
+            outputs = function(*(m.one(indices[0]) for m in members))
+            return tuple(output[None, ...] for output in outputs), ()
+        return function(*(m.group(indices) for m in members)), ()
+
+    array = next(m.array for m in members if not m.shared)
+    outputs, _ = map_blocks(block, (xp.arange(size, device=device(array)),), group)
+    return outputs
+
+
+def broadcast_shapes(*shapes):
+    """The shape to which all shapes broadcast.
+
+    Raises
+    ------
+    ValueError
+        If two sizes differ and neither is 1.
+    """
+    length = max((len(shape) for shape in shapes), default=0)
+    result = [1] * length
+    for shape in shapes:
+        for axis, size in enumerate(shape, start=length - len(shape)):
+            if size != 1 and result[axis] not in (1, size):
+                msg = f"batch dimensions must broadcast together, got {shapes}"
+                raise ValueError(msg)
+            result[axis] = max(result[axis], size) if size else 0
+    return tuple(result)

@@ -1,0 +1,104 @@
+"""Namespace, dtype and device facts. Everything follows the first array."""
+
+import array_api_compat as compat
+from array_api_compat import (
+    device,
+    is_jax_namespace,
+    is_numpy_namespace,
+    is_torch_namespace,
+)
+
+__all__ = [
+    "accumulation_dtype",
+    "array_namespace",
+    "as_real",
+    "device",
+    "index_dtype",
+    "is_jax_namespace",
+    "is_numpy_namespace",
+    "is_torch_namespace",
+]
+
+_STANDARD_REALS = ("float32", "float64")
+
+
+def array_namespace(**arrays):
+    """The one namespace of the named arrays; None values are skipped.
+
+    Raises
+    ------
+    TypeError
+        If an argument is not an array, or is of another library than the first.
+    ValueError
+        If an argument lives on another device than the first.
+    """
+    first_name, xp, where = None, None, None
+    for name, array in arrays.items():
+        if array is None:
+            continue
+        if not compat.is_array_api_obj(array):
+            msg = f"{name} must be an array, got {type(array).__name__}"
+            raise TypeError(msg)
+        space, place = compat.array_namespace(array), _placement(array)
+        if xp is None:
+            first_name, xp, where = name, space, place
+        elif space is not xp:
+            msg = (
+                f"{name} must be an array of the same library as {first_name}, "
+                f"{_library(xp)}; got {_library(space)}"
+            )
+            raise TypeError(msg)
+        elif place is not None and where is not None and place != where:
+            msg = f"{name} must be on the device of {first_name}, {where}; got {place}"
+            raise ValueError(msg)
+    return xp
+
+
+def _library(xp):
+    return xp.__name__.removeprefix("array_api_compat.").split(".")[0]
+
+
+def _placement(array):
+    # JAX places and shards by its own rules and raises by itself where it must.
+    return None if compat.is_jax_array(array) else device(array)
+
+
+def as_real(xp, array, name):
+    """Promote integers and booleans to the default real dtype; refuse complex.
+
+    Raises
+    ------
+    TypeError
+        If the dtype is neither real, integer nor boolean.
+    """
+    dtype = array.dtype
+    if is_real_floating(xp, dtype):
+        return array
+    if xp.isdtype(dtype, ("integral", "bool")):
+        info = xp.__array_namespace_info__()
+        return xp.astype(array, info.default_dtypes(device=device(array))["real floating"])
+    msg = f"{name} must have a real, integer or boolean dtype, got {dtype}"
+    raise TypeError(msg)
+
+
+def is_real_floating(xp, dtype):
+    """Whether ``dtype`` is real floating; bfloat16 and float16 count where they exist."""
+    name = _dtype_name(dtype)
+    return name in ("bfloat16", "float16") or (
+        name in _STANDARD_REALS or xp.isdtype(dtype, "real floating")
+    )
+
+
+def accumulation_dtype(xp, dtype):
+    """The dtype in which sums are kept: float32 for half precision, else ``dtype``."""
+    return xp.float32 if _dtype_name(dtype) in ("bfloat16", "float16") else dtype
+
+
+def index_dtype(xp, array):
+    """The default integer dtype for indices on the device of ``array``."""
+    info = xp.__array_namespace_info__()
+    return info.default_dtypes(device=device(array))["indexing"]
+
+
+def _dtype_name(dtype):
+    return str(getattr(dtype, "name", dtype)).removeprefix("torch.")

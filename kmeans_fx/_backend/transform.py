@@ -1,0 +1,68 @@
+"""What a transformation sees: stop_gradient, jit, and whether values can be read."""
+
+from kmeans_fx._backend.namespace import array_namespace, is_jax_namespace, is_torch_namespace
+
+__all__ = ["is_concrete", "jit", "stop_gradient", "tracks_gradients"]
+
+
+def stop_gradient(array):
+    """The same values with no derivative; None stays None."""
+    if array is None:
+        return None
+    xp = array_namespace(array=array)
+    if is_jax_namespace(xp):
+        from jax.lax import stop_gradient as stop
+
+        return stop(array)
+    return array.detach() if is_torch_namespace(xp) else array
+
+
+def is_concrete(array):
+    """Whether Python may read the values: not under jit, vmap, grad or compile."""
+    xp = array_namespace(array=array)
+    if is_jax_namespace(xp):
+        from jax.core import Tracer
+
+        return not isinstance(array, Tracer)
+    if is_torch_namespace(xp):
+        from torch import compiler
+
+        return not compiler.is_compiling() and not _in_functorch()
+    return True
+
+
+def tracks_gradients(*arrays):
+    """Whether a derivative with respect to one of the arrays may be asked for.
+
+    True when in doubt: the price of a needless True is one pass over the rows.
+    """
+    arrays = [array for array in arrays if array is not None]
+    xp = array_namespace(array=arrays[0])
+    if is_jax_namespace(xp):
+        return not all(is_concrete(array) for array in arrays)
+    if is_torch_namespace(xp):
+        import torch
+        from torch.autograd import forward_ad
+
+        return (
+            torch.compiler.is_compiling()
+            or _in_functorch()
+            or forward_ad._current_level >= 0
+            or (torch.is_grad_enabled() and any(array.requires_grad for array in arrays))
+        )
+    return False
+
+
+def jit(function, array):
+    """Compile ``function`` where the namespace of ``array`` compiles eager calls."""
+    if is_jax_namespace(array_namespace(array=array)):
+        from jax import jit as jax_jit
+
+        return jax_jit(function)
+    return function
+
+
+def _in_functorch():
+    from torch._C._functorch import peek_interpreter_stack
+
+    return peek_interpreter_stack() is not None

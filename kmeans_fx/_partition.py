@@ -1,0 +1,189 @@
+"""One pass over the rows: labels, distances and cluster statistics, block by block."""
+
+from typing import NamedTuple
+
+from kmeans_fx._backend.blocks import map_blocks, rows_per_block
+from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, device
+from kmeans_fx._backend.nearest import nearest, score_table
+from kmeans_fx._backend.segment import segment_stats, take_rows
+from kmeans_fx.update import ClusterStats, cluster_means, weighted_sum
+
+__all__ = ["Partition", "Space", "centred_space", "map_rows", "partition", "variance"]
+
+
+class Space(NamedTuple):
+    """Where the work is done: rows mapped by the metric, and centred in the cache.
+
+    In float32 the expanded distance loses the digits of a common offset, so the
+    ``origin`` (..., d), the mean of the mapped rows, is subtracted in every block.
+    Centroids are kept relative to it.
+    """
+
+    metric: object
+    origin: object
+    chunk_size: int | None
+
+    def rows(self, x):
+        """Mapped and centred rows, in the accumulation dtype."""
+        return _mapped(self.metric, x) - self.origin[..., None, :]
+
+    def relative(self, centroids):
+        """Centroids given in the units of the rows, relative to the origin."""
+        return self.rows(centroids)
+
+    def absolute(self, centroids):
+        """Centroids relative to the origin, in the units of the mapped rows."""
+        return centroids + self.origin[..., None, :]
+
+
+class Partition(NamedTuple):
+    """An assignment; what was not asked for is None."""
+
+    labels: object
+    stats: ClusterStats | None
+    inertia: object
+
+
+def partition(x, centroids, weights, space, *, dropped=None, stats=True, distances=False):
+    """Assign all rows to the nearest of ``centroids`` (relative to the origin).
+
+    ``stats`` asks for the statistics of the centred rows, ``distances`` for the
+    inertia. Centroids marked in ``dropped`` (..., k) get no rows.
+    """
+    xp = array_namespace(x=x)
+    k, d = centroids.shape[-2:]
+    label = _labeller(xp, space, centroids, dropped)
+    absolute = space.absolute(centroids)
+
+    def block(part, share):
+        rows = space.rows(part)
+        labels = label(rows)
+        totals = segment_stats(rows, labels, k, share) if stats else ()
+        if distances:
+            far = _distance(space, part, take_rows(xp, absolute, labels))
+            totals = (*totals, weighted_sum(xp, far, share))
+        return (labels,), totals
+
+    columns = k + 3 * d if space.metric.embed is not None else k * d
+    (labels,), totals = map_rows(block, (x, weights), centroids, columns, space.chunk_size)
+    inertia = totals[-1] if distances else None
+    if not stats:
+        return Partition(labels, None, inertia)
+    sums, counts = totals[:2]
+    none = xp.zeros_like(counts[..., 0])
+    return Partition(
+        labels, ClusterStats(sums, counts, none if inertia is None else inertia), inertia
+    )
+
+
+def own_distances(x, labels, centroids, space):
+    """Distance of every row to the centroid of its label."""
+    xp = array_namespace(x=x)
+    absolute = space.absolute(centroids)
+
+    def block(part, own):
+        return (_distance(space, part, take_rows(xp, absolute, own)),), ()
+
+    (distances,), _ = map_rows(block, (x, labels), centroids, 3 * x.shape[-1], space.chunk_size)
+    return distances
+
+
+def cluster_centres(x, labels, weights, stats, previous, space):
+    """The centre of every cluster that has rows, relative to the origin; others stay."""
+    xp = array_namespace(x=x)
+    metric = space.metric
+    if metric.centre is not None:
+        rows = xp.astype(x, previous.dtype, copy=False)
+        centres = metric.centre(rows, labels, previous.shape[-2], weights)
+        return xp.where((stats.counts > 0)[..., None], centres, previous)
+    means = cluster_means(xp, stats, previous)
+    if metric.project is None:
+        return means
+    return metric.project(space.absolute(means)) - space.origin[..., None, :]
+
+
+def map_rows(block, rows, centroids, columns, chunk_size):
+    """Blocks of rows of one problem; a group of small problems is one block.
+
+    ``rows`` are x (..., n, d) and what goes with it (..., n), or None; one row needs
+    ``columns`` numbers of scratch.
+    """
+    x, *others = rows
+    leads = [x.ndim - 2, centroids.ndim - 2, *(a.ndim - 1 for a in others if a is not None)]
+    if max(leads) > 0:
+        return block(*rows)
+    return map_blocks(block, rows, chunk_size or rows_per_block(columns))
+
+
+def centred_space(x, weights, metric, chunk_size, reduce=None):
+    """The Space of the data: its origin is the weighted mean of the mapped rows."""
+    xp = array_namespace(x=x)
+    if metric.embed is None:
+        # Distances that are not expanded cancel nothing: no need to centre.
+        zero = xp.zeros(x.shape[-1:], dtype=accumulation_dtype(xp, x.dtype), device=device(x))
+        return Space(metric, zero, chunk_size)
+    sums, total = _column_sums(x, weights, lambda part: _mapped(metric, part), chunk_size, reduce)
+    return Space(metric, sums / total[..., None], chunk_size)
+
+
+def variance(x, weights, space, reduce=None):
+    """Mean over the columns of the weighted variance of the mapped rows."""
+    xp = array_namespace(x=x)
+    if space.metric.embed is None:
+        space = centred_space(x, weights, space.metric._replace(embed=_as_is), space.chunk_size)
+    sums, total = _column_sums(
+        x, weights, lambda part: space.rows(part) ** 2, space.chunk_size, reduce
+    )
+    return xp.mean(sums / total[..., None], axis=-1)
+
+
+def _column_sums(x, weights, function, chunk_size, reduce):
+    """Weighted column sums of ``function(rows)``, and the total weight."""
+    xp = array_namespace(x=x)
+
+    def block(part, share):
+        values = function(part)
+        if share is None:
+            ones = xp.ones(values.shape[:-1], dtype=values.dtype, device=device(values))
+            return (), (xp.sum(values, axis=-2), xp.sum(ones, axis=-1))
+        return (), (xp.sum(values * share[..., None], axis=-2), xp.sum(share, axis=-1))
+
+    _, (sums, total) = map_rows(block, (x, weights), x[..., :1, :], 4 * x.shape[-1], chunk_size)
+    if reduce is not None:
+        # One cluster that holds all rows: the caller's reduction knows how to add it.
+        stats = reduce(ClusterStats(sums[..., None, :], total[..., None], xp.zeros_like(total)))
+        sums, total = stats.sums[..., 0, :], stats.counts[..., 0]
+    return sums, total
+
+
+def _labeller(xp, space, centroids, dropped):
+    """The function from mapped rows to their labels."""
+    if space.metric.embed is not None:
+        table = score_table(centroids, dropped)
+        return lambda rows: nearest(rows, table)
+    absolute = space.absolute(centroids)
+    barrier = xp.zeros_like(absolute[..., 0])
+    if dropped is not None:
+        barrier = xp.where(dropped, xp.full_like(barrier, xp.inf), barrier)
+
+    def label(rows):
+        distances = space.metric.distance(rows[..., :, None, :], absolute[..., None, :, :])
+        return xp.argmin(distances + barrier[..., None, :], axis=-1)
+
+    return label
+
+
+def _distance(space, rows, centroids):
+    xp = array_namespace(rows=rows)
+    return space.metric.distance(xp.astype(rows, centroids.dtype, copy=False), centroids)
+
+
+def _mapped(metric, x):
+    """Rows in the accumulation dtype, mapped by the metric if it maps them."""
+    xp = array_namespace(x=x)
+    x = xp.astype(x, accumulation_dtype(xp, x.dtype), copy=False)
+    return x if metric.embed is None else metric.embed(x)
+
+
+def _as_is(x):
+    return x

@@ -1,0 +1,70 @@
+"""The result of a fit, and its derivative."""
+
+from typing import NamedTuple
+
+from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace
+from kmeans_fx._backend.segment import segment_stats, take_rows
+from kmeans_fx._backend.transform import stop_gradient, tracks_gradients
+from kmeans_fx._partition import Space, cluster_centres
+from kmeans_fx.update import ClusterStats, weighted_sum
+
+__all__ = ["KMeansResult", "attach_gradients"]
+
+
+class KMeansResult(NamedTuple):
+    """A fit. Labels and inertia are those of the returned centroids.
+
+    Attributes
+    ----------
+    centroids : array (..., k, d)
+        In the dtype of ``x``.
+    labels : integer array (..., n)
+    inertia : array (...)
+        Weighted sum of the distances (squared, for "sqeuclidean") to the centroids,
+        in the accumulation dtype.
+    n_iter : integer array (...)
+    status : integer array (...)
+        See `describe`.
+    history : array (..., max_iter) or (..., 0)
+        Inertia at the start of every iteration if asked for, then NaN.
+    """
+
+    centroids: object
+    labels: object
+    inertia: object
+    n_iter: object
+    status: object
+    history: object
+
+
+def attach_gradients(x, weights, previous, result, metric, reduce):
+    """Give a result found without derivatives those of one more update.
+
+    At a fixed point of hard k-means the labels are locally constant, so the update
+    from ``previous``, the labels that gave the centroids, has the exact derivative
+    almost everywhere. The values stay those of the result.
+    """
+    if not tracks_gradients(x, weights):
+        return result
+    xp = array_namespace(x=x)
+    rows = xp.astype(x, accumulation_dtype(xp, x.dtype), copy=False)
+    fixed = xp.astype(stop_gradient(result.centroids), rows.dtype, copy=False)
+    centroids = _with_slope(fixed, _centres(xp, rows, previous, fixed, weights, metric, reduce))
+    distances = metric.distance(rows, take_rows(xp, centroids, result.labels))
+    return result._replace(
+        centroids=xp.astype(centroids, x.dtype, copy=False),
+        inertia=_with_slope(result.inertia, weighted_sum(xp, distances, weights)),
+    )
+
+
+def _with_slope(value, function):
+    """The value of one, the derivative of the other."""
+    return value + (function - stop_gradient(function))
+
+
+def _centres(xp, x, labels, fixed, weights, metric, reduce):
+    space = Space(metric, xp.zeros_like(fixed[..., 0, :]), None)
+    sums, counts = segment_stats(space.rows(x), labels, fixed.shape[-2], weights)
+    stats = ClusterStats(sums, counts, xp.zeros_like(counts[..., 0]))
+    stats = stats if reduce is None else reduce(stats)
+    return cluster_centres(x, labels, weights, stats, fixed, space)

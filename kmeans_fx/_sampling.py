@@ -1,0 +1,260 @@
+"""Choosing rows as initial centroids: programs from (x, weights, key) to indices."""
+
+import math
+from typing import NamedTuple
+
+from kmeans_fx._backend.fixed_point import program
+from kmeans_fx._backend.loop import cond, while_loop
+from kmeans_fx._backend.members import broadcast_shapes
+from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, device, index_dtype
+from kmeans_fx._backend.random import choice, fold_in, uniform
+from kmeans_fx._backend.segment import take_rows
+from kmeans_fx._partition import centred_space, map_rows, partition
+from kmeans_fx.distances import as_metric
+
+__all__ = [
+    "choose_farthest_first",
+    "choose_kmeans_parallel",
+    "choose_kmeans_plusplus",
+    "choose_random_points",
+]
+
+
+class _Sampling(NamedTuple):
+    """Indices (..., k) so far; what the next draw depends on (..., n); the turn."""
+
+    indices: object
+    reach: object
+    turn: object
+
+
+@program("nd n w", "k:index")
+def choose_kmeans_plusplus(x, weights, key, *, k, metric, n_trials):
+    """D-squared sampling, keeping of every turn's trials the one that helps most."""
+    xp = array_namespace(x=x)
+    space = centred_space(x, weights, as_metric(metric), None)
+    draws = uniform(key, (k, n_trials, 2), space.origin.dtype)
+    first = _draw(_ones(x, weights, key), draws[..., 0, :1, :])[..., 0]
+    norms = _reach(x, xp.zeros_like(space.origin), space)
+
+    def body(state):
+        p = state.reach if weights is None else state.reach * weights
+        trials = _draw(p, _turn(draws, state.turn), state.indices[..., :1])
+        candidates = space.relative(take_rows(xp, x, trials))
+        left = _potentials(x, norms, weights, state.reach, candidates, space)
+        best = xp.take_along_axis(trials, xp.argmin(left, axis=-1)[..., None], axis=-1)[..., 0]
+        return _Sampling(
+            _put(state.indices, state.turn, best),
+            xp.minimum(state.reach, _reach_of(x, best, space)),
+            state.turn + 1,
+        )
+
+    return (_sample(x, first, k, body, space).indices,)
+
+
+@program("nd n w", "k:index")
+def choose_farthest_first(x, weights, key, *, k, metric):
+    """The row of the largest reach, again and again."""
+    xp = array_namespace(x=x)
+    space = centred_space(x, weights, as_metric(metric), None)
+    first = _draw(_ones(x, weights, key), uniform(key, (1, 2), space.origin.dtype))[..., 0]
+
+    def body(state):
+        reach = state.reach
+        if weights is not None:
+            reach = xp.where(weights > 0, reach, xp.zeros_like(reach))
+        farthest = xp.argmax(reach, axis=-1)
+        surplus = xp.max(reach, axis=-1) == 0
+        farthest = xp.where(surplus, state.indices[..., 0], farthest)
+        return _Sampling(
+            _put(state.indices, state.turn, farthest),
+            xp.minimum(state.reach, _reach_of(x, farthest, space)),
+            state.turn + 1,
+        )
+
+    return (_sample(x, first, k, body, space).indices,)
+
+
+@program("nd n w", "k:index")
+def choose_kmeans_parallel(x, weights, key, *, k, metric, rounds, batch):
+    """Algorithm 2 of Bahmani et al.: oversample in rounds, weigh, recluster."""
+    xp = array_namespace(x=x)
+    space = centred_space(x, weights, as_metric(metric), None)
+    draws = uniform(key, (rounds + 1, batch, 2), space.origin.dtype)
+    first = _draw(_ones(x, weights, key), draws[..., 0, :1, :])
+    candidates, reach = first, _reach_of(x, first[..., 0], space)
+    for turn in range(1, rounds + 1):
+        p = reach if weights is None else reach * weights
+        fresh = _draw(p, draws[..., turn, :, :], first)
+        candidates = xp.concat([candidates, fresh], axis=-1)
+        reach = xp.minimum(reach, _reach_of_nearest(x, fresh, space))
+    rows = take_rows(xp, x, candidates)
+    counts = partition(x, space.relative(rows), weights, space).stats.counts
+    (chosen,) = choose_kmeans_plusplus(
+        rows,
+        counts,
+        fold_in(key, 1),
+        k=k,
+        metric=metric,
+        n_trials=2 + int(math.log(k)),
+        portable=True,
+    )
+    return (xp.take_along_axis(candidates, chosen, axis=-1),)
+
+
+@program("nd n w", "k:index")
+def choose_random_points(x, weights, key, *, k):
+    """Draw a row; if it equals one that was drawn, rule out its copies and draw again."""
+    xp = array_namespace(x=x)
+    p = _ones(x, weights, key)
+    # Every turn takes a row or rules a value out, so 2 k turns are enough.
+    draws = uniform(key, (2 * k, 1, 2), p.dtype)
+    index = xp.arange(x.shape[-2], device=device(x))
+
+    def body(state):
+        row = _draw(state.reach, _turn(draws, state.turn), state.indices[..., :1])[..., 0]
+        again = _equals_chosen(xp, x, row, state) & xp.any(state.reach > 0, axis=-1)
+        spent = index == row[..., None]
+        same = cond(again, lambda _: _Mask(_equal_rows(x, row)), lambda _: _Mask(spent), None).rows
+        return _Points(
+            xp.where(again[..., None], state.indices, _put(state.indices, state.count, row)),
+            xp.where(same, xp.zeros_like(state.reach), state.reach),
+            state.turn + 1,
+            xp.where(again, state.count, state.count + 1),
+        )
+
+    zero = xp.zeros(p.shape[:-1], dtype=index_dtype(xp, x), device=device(x))
+    indices = xp.zeros((*p.shape[:-1], k), dtype=zero.dtype, device=device(x))
+    turn = xp.zeros((), dtype=zero.dtype, device=device(x))
+    state = _Points(indices, p, turn, zero)
+    state = while_loop(lambda s: s.count < k, body, state, max_steps=2 * k)
+    return (state.indices,)
+
+
+class _Points(NamedTuple):
+    """As _Sampling, with the number of rows that each member of the batch has."""
+
+    indices: object
+    reach: object
+    turn: object
+    count: object
+
+
+class _Mask(NamedTuple):
+    rows: object
+
+
+def _equals_chosen(xp, x, row, state):
+    chosen, new = take_rows(xp, x, state.indices), take_rows(xp, x, row[..., None])
+    place = xp.arange(chosen.shape[-2], dtype=state.count.dtype, device=device(x))
+    equal = xp.all(chosen == new, axis=-1) & (place < state.count[..., None])
+    return xp.any(equal, axis=-1)
+
+
+def _equal_rows(x, row):
+    xp = array_namespace(x=x)
+    value = take_rows(xp, x, row[..., None])
+
+    def block(part):
+        return (xp.all(part == value, axis=-1),), ()
+
+    return map_rows(block, (x,), value, x.shape[-1], None)[0][0]
+
+
+def _sample(x, first, k, body, space):
+    """K - 1 turns after the first row."""
+    xp = array_namespace(x=x)
+    indices = xp.broadcast_to(first[..., None], (*first.shape, k))
+    turn = xp.ones((), dtype=first.dtype, device=device(x))
+    state = _Sampling(indices, _reach_of(x, first, space), turn)
+    return while_loop(lambda state: state.turn < k, body, state, max_steps=k - 1)
+
+
+def _ones(x, weights, key):
+    """Weights, or ones, with the batch dimensions of all three."""
+    xp = array_namespace(x=x)
+    if weights is None:
+        dtype = accumulation_dtype(xp, x.dtype)
+        weights = xp.ones(x.shape[-2:-1], dtype=dtype, device=device(x))
+    batch = broadcast_shapes(x.shape[:-2], key.shape[:-1], weights.shape[:-1])
+    return xp.broadcast_to(weights, (*batch, x.shape[-2]))
+
+
+def _draw(p, draws, otherwise=None):
+    """Indices (..., t) in proportion to ``p``; ``otherwise`` (..., 1) where all are 0."""
+    xp = array_namespace(p=p)
+    drawn = choice(draws, p)
+    if otherwise is None:
+        return drawn
+    return xp.where(xp.any(p > 0, axis=-1)[..., None], drawn, otherwise)
+
+
+def _turn(draws, turn):
+    """The draws (..., t, 2) of one turn."""
+    xp = array_namespace(draws=draws)
+    return xp.take(draws, turn[None], axis=-3)[..., 0, :, :]
+
+
+def _put(indices, place, new):
+    """``indices`` (..., k) with the entry at ``place`` replaced."""
+    xp = array_namespace(indices=indices)
+    position = xp.arange(indices.shape[-1], dtype=place.dtype, device=device(indices))
+    return xp.where(position == place[..., None], new[..., None], indices)
+
+
+def _reach_of(x, row, space):
+    """The reach from the row at one index (...)."""
+    xp = array_namespace(x=x)
+    return _reach(x, space.relative(take_rows(xp, x, row[..., None]))[..., 0, :], space)
+
+
+def _reach(x, row, space):
+    """How far all rows are from one (..., d), as the sampling counts it.
+
+    Exact differences: 0 for the copies of the row, and for nothing else.
+    """
+    xp = array_namespace(x=x)
+
+    def block(part):
+        rows = space.rows(part)
+        if space.metric.embed is None:
+            return (space.metric.distance(rows, row[..., None, :]),), ()
+        return (xp.sum((rows - row[..., None, :]) ** 2, axis=-1),), ()
+
+    return map_rows(block, (x,), row[..., None, :], 3 * x.shape[-1], space.chunk_size)[0][0]
+
+
+def _reach_of_nearest(x, indices, space):
+    """The reach from the nearest of the rows at ``indices`` (..., m)."""
+    xp = array_namespace(x=x)
+    centroids = space.relative(take_rows(xp, x, indices))
+    labels = partition(x, centroids, None, space, stats=False).labels
+
+    def block(part, own):
+        rows, nearest = space.rows(part), take_rows(xp, centroids, own)
+        if space.metric.embed is None:
+            return (space.metric.distance(rows, nearest),), ()
+        return (xp.sum((rows - nearest) ** 2, axis=-1),), ()
+
+    return map_rows(block, (x, labels), centroids, 4 * x.shape[-1], space.chunk_size)[0][0]
+
+
+def _potentials(x, norms, weights, reach, candidates, space):
+    """The total reach that each candidate (..., t, d) would leave, (..., t)."""
+    xp = array_namespace(x=x)
+    operand = candidates * -2.0
+    squares = xp.sum(candidates * candidates, axis=-1)[..., None]
+
+    def block(part, norm, near, share):
+        rows = space.rows(part)
+        if space.metric.embed is None:
+            far = space.metric.distance(rows[..., None, :, :], candidates[..., None, :])
+        else:
+            # |x|^2 - 2 x.c + |c|^2: its rounding can only change which trial is kept.
+            far = xp.matmul(operand, xp.matrix_transpose(rows)) + squares + norm[..., None, :]
+        left = xp.minimum(far, near[..., None, :])
+        return (), (xp.sum(left if share is None else left * share[..., None, :], axis=-1),)
+
+    columns = x.shape[-1] + 3 * candidates.shape[-2]
+    rows = (x, norms, reach, weights)
+    return map_rows(block, rows, candidates, columns, space.chunk_size)[1][0]

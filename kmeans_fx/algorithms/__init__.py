@@ -1,0 +1,1 @@
+"""One loop a file over the same parts."""

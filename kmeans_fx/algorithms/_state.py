@@ -1,0 +1,182 @@
+"""The state of Lloyd's loop: how it begins, goes on and becomes a result."""
+
+from typing import NamedTuple
+
+from kmeans_fx._backend.loop import cond
+from kmeans_fx._backend.members import broadcast_shapes
+from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, device, index_dtype
+from kmeans_fx._empty import copy_nearest
+from kmeans_fx._partition import Space, centred_space, own_distances, partition, variance
+from kmeans_fx.converge import (
+    CONVERGED,
+    MAX_ITER,
+    NONFINITE,
+    RUNNING,
+    Progress,
+    has_converged,
+    reads,
+)
+from kmeans_fx.distances import as_metric
+from kmeans_fx.update import weighted_sum
+
+__all__ = ["LloydState", "advance", "finish", "initial_state"]
+
+
+class LloydState(NamedTuple):
+    """What the next iteration needs.
+
+    Attributes
+    ----------
+    centroids : array (..., k, d)
+        Relative to ``origin``, in the accumulation dtype.
+    labels : integer array (..., n)
+        The assignment that gave these centroids; -1 at the start.
+    counts : array (..., k)
+        Weight of every cluster in that assignment; 1 at the start.
+    origin : array (..., d)
+        Weighted mean of the rows: constant.
+    variance : array (...)
+        Mean per-feature variance of the rows, or 1 where nothing asks: constant.
+    shift, changed, inertia : array (...)
+        Of the last iteration: see `Progress`. The inertia is that of the centroids
+        before it, and infinite unless a rule or the history reads it.
+    n_iter, status : integer array (...)
+    history : array (..., h)
+        Inertia of the centroids at the start of every iteration, if asked for.
+    """
+
+    centroids: object
+    labels: object
+    counts: object
+    origin: object
+    variance: object
+    shift: object
+    changed: object
+    inertia: object
+    n_iter: object
+    status: object
+    history: object
+
+
+def initial_state(x, centroids, weights, key, options):
+    """The state before the first iteration."""
+    xp = array_namespace(x=x)
+    metric = as_metric(options.metric)
+    space = centred_space(x, weights, metric, options.chunk_size, options.reduce)
+    like = {"dtype": accumulation_dtype(xp, x.dtype), "device": device(x)}
+    index = {"dtype": index_dtype(xp, x), "device": device(x)}
+    leads = (
+        a.shape[:-r] for a, r in ((x, 2), (centroids, 2), (weights, 1), (key, 1)) if a is not None
+    )
+    batch = broadcast_shapes(*leads)
+
+    def scalar(value):
+        return xp.full(batch, value, **like)
+
+    n, (k, d) = x.shape[-2], centroids.shape[-2:]
+    spread = scalar(1.0)
+    if _needs_variance(options):
+        spread = xp.broadcast_to(variance(x, weights, space, options.reduce), batch)
+        # Data without any spread: then every shift but 0 is too large.
+        spread = xp.where(spread > 0, spread, xp.ones_like(spread))
+    usable = xp.isfinite(xp.sum(space.origin, axis=-1))
+    if weights is not None:
+        usable = usable & xp.all(weights >= 0, axis=-1)
+        if options.reduce is None:
+            usable = usable & (xp.sum(weights, axis=-1) > 0)
+    zero = xp.zeros(batch, **index)
+    status = xp.where(xp.broadcast_to(usable, batch), zero + RUNNING, zero + NONFINITE)
+    return LloydState(
+        centroids=xp.broadcast_to(space.relative(centroids), (*batch, k, d)),
+        labels=xp.full((*batch, n), -1, **index),
+        counts=xp.ones((*batch, k), **like),
+        origin=xp.broadcast_to(space.origin, (*batch, d)),
+        variance=spread,
+        shift=scalar(xp.inf),
+        changed=scalar(1.0),
+        inertia=scalar(xp.inf),
+        n_iter=zero,
+        status=status,
+        history=xp.full((*batch, options.h), xp.nan, **like),
+    )
+
+
+def _needs_variance(options):
+    moves = options.rule != ("shift", 0.0) and reads(options.rule, "shift")
+    return moves or options.empty == "split"
+
+
+def advance(state, labels, centroids, stats, weights, track, options):
+    """The next state: how far the iteration went, and whether it was the last."""
+    xp = array_namespace(centroids=centroids)
+    shift = xp.sum((centroids - state.centroids) ** 2, axis=(-2, -1)) / state.variance
+    if options.reduce is None:
+        moved = xp.astype(labels != state.labels, centroids.dtype)
+        changed = weighted_sum(xp, moved, weights) / xp.sum(stats.counts, axis=-1)
+    else:
+        # Other processes see other rows, but all see the same centroids.
+        changed = xp.astype(shift > 0, centroids.dtype)
+    inertia = stats.inertia if track else state.inertia
+    n_iter = state.n_iter + 1
+    progress = Progress(shift, changed, inertia, state.inertia)
+    done = (changed == 0) | has_converged(progress, options.rule)
+    finite = xp.isfinite(xp.sum(centroids, axis=(-2, -1)))
+    status = xp.where(n_iter >= options.max_iter, xp.full_like(n_iter, MAX_ITER), state.status)
+    status = xp.where(done, xp.full_like(n_iter, CONVERGED), status)
+    status = xp.where(finite, status, xp.full_like(n_iter, NONFINITE))
+    place = xp.arange(options.h, dtype=n_iter.dtype, device=device(centroids))
+    history = xp.where(place == state.n_iter[..., None], inertia[..., None], state.history)
+    return state._replace(
+        centroids=centroids,
+        labels=labels,
+        counts=stats.counts,
+        shift=shift,
+        changed=changed,
+        inertia=inertia,
+        n_iter=n_iter,
+        status=status,
+        history=history,
+    )
+
+
+class _Final(NamedTuple):
+    labels: object
+    inertia: object
+
+
+def finish(x, weights, state, options):
+    """Centroids as the caller sees them, with the labels and inertia that are theirs."""
+    xp = array_namespace(x=x)
+    space = Space(as_metric(options.metric), state.origin, options.chunk_size)
+    dropped = state.counts == 0 if options.empty == "merge" else None
+    centroids = state.centroids if dropped is None else copy_nearest(state.centroids, dropped)
+    centroids = xp.astype(xp.astype(space.absolute(centroids), x.dtype), centroids.dtype)
+    relative = space.relative(centroids)
+
+    def assigned(_):
+        part = partition(
+            x,
+            relative,
+            weights,
+            space,
+            dropped=dropped,
+            distances=True,
+            stats=options.reduce is not None,
+        )
+        if options.reduce is None:
+            return _Final(part.labels, part.inertia)
+        return _Final(part.labels, options.reduce(part.stats).inertia)
+
+    def unchanged(state):
+        distances = own_distances(x, state.labels, relative, space)
+        return _Final(state.labels, weighted_sum(xp, distances, weights))
+
+    # At a fixed point the last labels are those of the centroids they gave, unless
+    # rounding to half precision moved the centroids.
+    settled = (state.status == CONVERGED) & (state.changed == 0)
+    if x.dtype != centroids.dtype or options.reduce is not None:
+        settled = settled & False
+    labels, inertia = cond(settled, unchanged, assigned, state)
+    status = xp.where(xp.isfinite(inertia), state.status, xp.full_like(state.status, NONFINITE))
+    previous = xp.clip(state.labels, 0, None)
+    return centroids, previous, labels, inertia, state.n_iter, status, state.history

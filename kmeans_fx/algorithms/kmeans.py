@@ -1,0 +1,184 @@
+"""The front door: initial centroids, restarts, Lloyd's algorithm, the best result."""
+
+from kmeans_fx._backend.checks import (
+    check_features,
+    check_finite,
+    check_integer,
+    check_k,
+    check_option,
+    check_points,
+    check_weights,
+)
+from kmeans_fx._backend.namespace import array_namespace, device
+from kmeans_fx._backend.random import as_key, fold_in, split
+from kmeans_fx._result import KMeansResult
+from kmeans_fx.algorithms._options import check_options
+from kmeans_fx.algorithms.lloyd import fit
+from kmeans_fx.init import INITS
+
+__all__ = ["kmeans"]
+
+# No counter of random_bits reaches this: the loop's draws are not those of the init.
+_LOOP = 1 << 32
+
+
+def kmeans(
+    x,
+    k,
+    /,
+    *,
+    key,
+    init="k-means++",
+    n_init=1,
+    weights=None,
+    metric="sqeuclidean",
+    max_iter=300,
+    tol=1e-4,
+    empty="farthest",
+    chunk_size=None,
+    reduce=None,
+    callback=None,
+    history=False,
+):
+    """k-means: initial centroids, Lloyd's algorithm, the best of ``n_init`` restarts.
+
+    Parameters
+    ----------
+    x : array (..., n, d)
+        Rows to cluster. Integers are promoted to the default real dtype.
+    k : int
+        Number of clusters, from 1 to n.
+    key : int, array (..., 2) or generator
+        Source of all randomness: a non-negative int, an integer array of two words, a
+        ``jax.random.key``, a ``numpy.random.Generator`` or a ``torch.Generator``. The
+        same key starts from the same rows on every backend. The members of a batch
+        share a key of shape (2,).
+    init : str, array (..., k, d) or callable
+        "k-means++", "k-means||", "random", "random-partition", "farthest-first";
+        centroids; or ``(x, k, *, key, weights) -> centroids``.
+    n_init : int
+        Restarts, of which the one with the lowest inertia is returned.
+    weights : array (..., n), optional
+        Not negative. A row of weight m acts as m copies of it, of weight 0 as none.
+    metric, max_iter, tol, empty, chunk_size, reduce, callback, history
+        As for `lloyd`.
+
+    Returns
+    -------
+    KMeansResult
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `lloyd`, and for ``k``, ``key``, ``init`` and ``n_init``.
+
+    Notes
+    -----
+    Differentiable as `lloyd` is. The restarts of a small problem run side by side, of
+    a large one in turn.
+
+    References
+    ----------
+    .. [1] D. Arthur, S. Vassilvitskii, "k-means++: the advantages of careful
+       seeding", SODA 2007.
+    .. [2] S. P. Lloyd, "Least squares quantization in PCM", IEEE Trans. Inf. Theory
+       28(2), 1982.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kmeans_fx import kmeans
+    >>> x = np.array([[0.0], [1.0], [10.0], [11.0]])
+    >>> result = kmeans(x, 2, key=0)
+    >>> float(result.inertia)
+    1.0
+    """
+    xp, x = check_points(x=x)
+    k = check_k(k, x)
+    n_init = check_integer("n_init", n_init, 1)
+    weights = check_weights(xp, x, weights)
+    check_finite(x=x)
+    words = as_key(key, xp, device(x))
+    options = check_options(
+        x, metric, max_iter, tol, empty, key, chunk_size, reduce, callback, history
+    )
+    start = _check_init(init, n_init, reduce)
+    if n_init == 1:
+        centroids = _centroids(xp, x, k, start, words, weights, metric)
+        return fit(x, centroids, weights, fold_in(words, _LOOP), options)
+    if callback is not None:
+        return _in_turn(xp, x, k, start, split(words, n_init), weights, metric, options)
+    return _side_by_side(xp, x, k, start, split(words, n_init), weights, metric, options)
+
+
+def _check_init(init, n_init, reduce):
+    """A callable, or the array of centroids."""
+    if isinstance(init, str):
+        if reduce is not None:
+            msg = "init must be an array of centroids with reduce=, which sees no rows"
+            raise ValueError(msg)
+        return INITS[check_option("init", init, INITS)]
+    if callable(init):
+        return init
+    if n_init > 1:
+        msg = f"n_init must be 1 with an array of centroids as init, got {n_init}"
+        raise ValueError(msg)
+    return init
+
+
+def _centroids(xp, x, k, start, words, weights, metric):
+    if not callable(start):
+        centroids = check_features(xp, x, init=start)
+    elif start in INITS.values():
+        return start(x, k, key=words, weights=weights, metric=metric)
+    else:
+        centroids = check_features(xp, x, init=start(x, k, key=words, weights=weights))
+    if centroids.shape[-2] != k:
+        msg = f"init must give k = {k} centroids, got {centroids.shape[-2]}"
+        raise ValueError(msg)
+    check_finite(init=centroids)
+    return centroids
+
+
+def _side_by_side(xp, x, k, start, keys, weights, metric, options):
+    """Restarts as one more batch dimension, after those of ``x``."""
+    rows = x if x.ndim == 2 else x[..., None, :, :]
+    shares = weights if weights is None or weights.ndim == 1 else weights[..., None, :]
+    if start in INITS.values():
+        centroids = start(rows, k, key=keys, weights=shares, metric=metric)
+    else:
+        each = [_centroids(xp, x, k, start, key, weights, metric) for key in _rows(keys)]
+        centroids = xp.stack(each, axis=-3)
+    restarts = fit(rows, centroids, shares, fold_in(keys, _LOOP), options)
+    return best_of(restarts)
+
+
+def _in_turn(xp, x, k, start, keys, weights, metric, options):
+    """Restarts one after the other, because the caller watches."""
+    results = []
+    for key in _rows(keys):
+        centroids = _centroids(xp, x, k, start, key, weights, metric)
+        results.append(fit(x, centroids, weights, fold_in(key, _LOOP), options))
+    fields = (xp.stack(field) for field in zip(*results, strict=True))
+    return best_of(KMeansResult(*fields))
+
+
+def _rows(keys):
+    return (keys[i, :] for i in range(keys.shape[0]))
+
+
+def best_of(restarts):
+    """The restart with the lowest inertia, of results with a last batch axis of restarts."""
+    xp = array_namespace(inertia=restarts.inertia)
+    inertia = restarts.inertia
+    failed = xp.full_like(inertia, xp.inf)
+    best = xp.argmin(xp.where(xp.isnan(inertia), failed, inertia), axis=-1, keepdims=True)
+
+    def pick(field):
+        axis = inertia.ndim - 1
+        index = xp.reshape(best, (*best.shape, *(1,) * (field.ndim - inertia.ndim)))
+        shape = (*field.shape[:axis], 1, *field.shape[axis + 1 :])
+        picked = xp.take_along_axis(field, xp.broadcast_to(index, shape), axis=axis)
+        return xp.reshape(picked, (*shape[:axis], *shape[axis + 1 :]))
+
+    return KMeansResult(*(pick(field) for field in restarts))

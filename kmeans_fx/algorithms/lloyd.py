@@ -1,0 +1,295 @@
+"""Lloyd's algorithm: assign every row to its nearest centroid, move centroids to means."""
+
+from functools import partial
+
+from kmeans_fx._backend.checks import check_features, check_finite, check_points, check_weights
+from kmeans_fx._backend.fixed_point import program
+from kmeans_fx._backend.loop import while_loop
+from kmeans_fx._backend.namespace import array_namespace, device
+from kmeans_fx._backend.random import as_key
+from kmeans_fx._backend.transform import jit
+from kmeans_fx._empty import fill_empty
+from kmeans_fx._partition import Space, cluster_centres, partition
+from kmeans_fx._result import KMeansResult, attach_gradients
+from kmeans_fx.algorithms._options import Options, check_options
+from kmeans_fx.algorithms._state import LloydState, advance, finish, initial_state
+from kmeans_fx.converge import RUNNING, STOPPED, reads
+from kmeans_fx.distances import as_metric
+
+__all__ = ["LloydState", "lloyd", "lloyd_init", "lloyd_step"]
+
+
+@program("nd kd n w", "kd n:index n:index . .:index .:index h")
+def _fit(x, centroids, weights, key, **options):
+    """Lloyd's algorithm as one operation."""
+    options = Options(**options)
+    step = partial(_step, x, weights, key, options=options)
+    if options.callback is not None:
+        step = _announced(jit(step, x), options.callback)
+    state = while_loop(
+        lambda state: state.status == RUNNING,
+        step,
+        initial_state(x, centroids, weights, key, options),
+        max_steps=options.max_iter,
+        eager=options.callback is not None,
+    )
+    return finish(x, weights, state, options)
+
+
+def _step(x, weights, key, state, *, options):
+    """One iteration."""
+    space = Space(as_metric(options.metric), state.origin, options.chunk_size)
+    dropped = state.counts == 0 if options.empty == "merge" else None
+    track = options.h > 0 or reads(options.rule, "inertia")
+
+    part = partition(x, state.centroids, weights, space, dropped=dropped, distances=track)
+    stats = part.stats if options.reduce is None else options.reduce(part.stats)
+    centroids = cluster_centres(x, part.labels, weights, stats, state.centroids, space)
+    centroids = fill_empty(
+        options.empty, x, weights, key, part.labels, stats.counts, centroids, state, space
+    )
+    return advance(state, part.labels, centroids, stats, weights, track, options)
+
+
+def _announced(step, callback):
+    """A step that shows its state to the caller, who may stop."""
+
+    def announced(state):
+        state = step(state)
+        if callback(state):
+            state = state._replace(status=state.status * 0 + STOPPED)
+        return state
+
+    return announced
+
+
+def lloyd_init(
+    x,
+    centroids,
+    /,
+    *,
+    weights=None,
+    metric="sqeuclidean",
+    tol=1e-4,
+    empty="farthest",
+    chunk_size=None,
+    reduce=None,
+):
+    """The state before the first iteration, for loops of your own.
+
+    Parameters
+    ----------
+    x, centroids, weights, metric, tol, empty, chunk_size, reduce
+        As for `lloyd`.
+
+    Returns
+    -------
+    LloydState
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `lloyd`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kmeans_fx import lloyd_init, lloyd_step
+    >>> x, centroids = np.array([[0.0], [1.0], [10.0]]), np.array([[0.0], [1.0]])
+    >>> state = lloyd_step(x, lloyd_init(x, centroids))
+    >>> state.centroids + state.origin
+    array([[0. ],
+           [5.5]])
+    """
+    _, x, centroids, weights = _check_start(x, centroids, weights)
+    options = check_options(x, metric, 1, tol, empty, 0, chunk_size, reduce, None, False)
+    fields = options.crossing()
+    return LloydState(*_init_program(x, centroids, weights, portable=options.portable, **fields))
+
+
+def lloyd_step(
+    x,
+    state,
+    /,
+    *,
+    weights=None,
+    metric="sqeuclidean",
+    max_iter=300,
+    tol=1e-4,
+    empty="farthest",
+    key=None,
+    chunk_size=None,
+    reduce=None,
+):
+    """One iteration: assign, update, fill empty clusters, decide whether to go on.
+
+    Parameters
+    ----------
+    x : array (..., n, d)
+    state : LloydState
+    weights, metric, max_iter, tol, empty, key, chunk_size, reduce
+        As for `lloyd`, and the same as for `lloyd_init`.
+
+    Returns
+    -------
+    LloydState
+        Its ``status`` is RUNNING until a rule or ``max_iter`` ends the loop.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `lloyd`.
+
+    Notes
+    -----
+    Has no derivative: see `lloyd`.
+
+    Examples
+    --------
+    See `lloyd_init`.
+    """
+    xp, x = check_points(x=x)
+    weights = check_weights(xp, x, weights)
+    options = check_options(x, metric, max_iter, tol, empty, key, chunk_size, reduce, None, False)
+    arrays = (x, weights, _words(key, xp, x), *state)
+    fields = options._replace(h=state.history.shape[-1]).crossing()
+    return LloydState(*_step_program(*arrays, portable=options.portable, **fields))
+
+
+_STATE = "kd n:index k d . . . . .:index .:index h"
+
+
+@program("nd kd n", _STATE)
+def _init_program(x, centroids, weights, **options):
+    return initial_state(x, centroids, weights, None, Options(**options))
+
+
+@program("nd n w " + _STATE.replace(":index", ""), _STATE)
+def _step_program(x, weights, key, *state, **options):
+    return _step(x, weights, key, LloydState(*state), options=Options(**options))
+
+
+def lloyd(
+    x,
+    centroids,
+    /,
+    *,
+    weights=None,
+    metric="sqeuclidean",
+    max_iter=300,
+    tol=1e-4,
+    empty="farthest",
+    key=None,
+    chunk_size=None,
+    reduce=None,
+    callback=None,
+    history=False,
+):
+    """Lloyd's algorithm from given centroids.
+
+    Parameters
+    ----------
+    x : array (..., n, d)
+        Rows to cluster. Integers are promoted to the default real dtype.
+    centroids : array (..., k, d)
+        To start from. Leading dimensions broadcast with those of ``x``: one ``x`` of
+        (n, d) with centroids (r, k, d) is r restarts.
+    weights : array (..., n), optional
+        Not negative. A row of weight m acts as m copies of it, of weight 0 as none.
+    metric : str or Metric
+        "sqeuclidean", "euclidean", "manhattan", "cosine" or one of your own. The
+        centre is the mean, also (by convention) for "euclidean"; the per-feature
+        median for "manhattan"; the normalised mean of directions for "cosine".
+    max_iter : int
+    tol : float or Rule
+        A bound on the squared shift of the centroids, relative to the data's mean
+        per-feature variance, or a rule such as `label_change`. 0 runs to the fixed
+        point, where no label changes, which always ends the loop.
+    empty : {"farthest", "random", "split", "merge", "keep"}
+        What becomes of a cluster without rows: it moves to the row farthest from its
+        centroid, moves to a random row (needs ``key``), takes half of the largest
+        cluster, is dropped (a copy of its nearest neighbour that gets no rows), or
+        stays where it is.
+    key : int, array or generator, optional
+        For ``empty="random"``.
+    chunk_size : int, optional
+        Rows that are held against all centroids at a time; chosen by the cache if
+        None.
+    reduce : callable, optional
+        ``ClusterStats -> ClusterStats``: adds the statistics of all processes, each
+        of which holds some of the rows (``lax.psum``, an all-reduce).
+    callback : callable, optional
+        ``LloydState -> bool or None`` after every iteration of an eager call; True
+        stops.
+    history : bool
+        Whether to record the inertia of every iteration, which costs a pass more.
+
+    Returns
+    -------
+    KMeansResult
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is no array, of another library, dtype, shape or device, or an
+        unknown name; in an eager call also if a value is not finite, or the weights
+        are negative or sum to zero. A traced call reports these as the status
+        NONFINITE.
+
+    Notes
+    -----
+    ``centroids`` and ``inertia`` of the result are differentiable in ``x`` and
+    ``weights``: exactly almost everywhere at a fixed point, in any framework and
+    with memory that does not grow with the iterations. The gradient of an empty
+    cluster is 0. There is no gradient in the initial centroids.
+
+    Ties go to the first centroid. In-loop arithmetic is on centred rows.
+
+    References
+    ----------
+    .. [1] S. P. Lloyd, "Least squares quantization in PCM", IEEE Trans. Inf. Theory
+       28(2), 1982 (Method I).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kmeans_fx import lloyd
+    >>> x = np.array([[0.0], [1.0], [10.0], [11.0]])
+    >>> result = lloyd(x, np.array([[0.0], [1.0]]))
+    >>> result.centroids
+    array([[ 0.5],
+           [10.5]])
+    """
+    xp, x, centroids, weights = _check_start(x, centroids, weights)
+    options = check_options(
+        x, metric, max_iter, tol, empty, key, chunk_size, reduce, callback, history
+    )
+    if callback is not None and max(x.ndim, centroids.ndim) > 2:
+        msg = "callback needs a single problem: x of shape (n, d) and centroids of shape (k, d)"
+        raise ValueError(msg)
+    return fit(x, centroids, weights, _words(key, xp, x), options)
+
+
+def fit(x, centroids, weights, key, options):
+    """Lloyd's algorithm on checked arguments."""
+    outputs = _fit(x, centroids, weights, key, portable=options.portable, **options.crossing())
+    xp = array_namespace(x=x)
+    centroids, previous, *rest = outputs
+    result = KMeansResult(xp.astype(centroids, x.dtype, copy=False), *rest)
+    metric = as_metric(options.metric)
+    return attach_gradients(x, weights, previous, result, metric, options.reduce)
+
+
+def _check_start(x, centroids, weights):
+    xp, x = check_points(x=x)
+    centroids = check_features(xp, x, centroids=centroids)
+    weights = check_weights(xp, x, weights)
+    check_finite(x=x, centroids=centroids)
+    if centroids.shape[-2] > x.shape[-2]:
+        msg = f"centroids must be at most as many as rows, {x.shape[-2]}, got {centroids.shape[-2]}"
+        raise ValueError(msg)
+    return xp, x, centroids, weights
+
+
+def _words(key, xp, x):
+    return None if key is None else as_key(key, xp, device(x))
