@@ -67,7 +67,7 @@ def docs(session):
     install(session, "-e", ".[cli,jax,numpy,plot,torch]", group="docs")
     examples = ["README.md", "docs", "kmeans_fx"]
     session.run("python", "-m", "pytest", "-p", "docs.examples", *examples, *session.posargs)
-    session.run("python", "-m", "sphinx", "-q", "-W", "-n", "--keep-going", "docs", "docs/_build/html")
+    session.run("sphinx-build", "-q", "-W", "-n", "--keep-going", "docs", "docs/_build/html")
 
 
 @nox.session

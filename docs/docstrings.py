@@ -13,10 +13,12 @@ ALLOWED = {
     "EX01": "tests/test_public_api.py asks functions for examples",
     "GL01": "the summary starts on the line of the quotes",
     "GL08": "a constant has no docstring of its own",
+    "PR04": "options that are those of `lloyd` say only so",
     "PR06": "'integer array' is no misspelt int",
     "PR07": "the type and shape of a parameter may say it all",
     "RT03": "the type and shape of a result may say it all",
     "SA01": "not every function has a relative",
+    "SS02": "k-means is written so",
     "SS05": "'Indices drawn by ...' is no third person",
     "SS06": "a summary may take two lines",
 }
