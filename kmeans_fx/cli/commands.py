@@ -83,7 +83,7 @@ def cluster(file, columns, drop, backend, scale, metric, out, **options):
     print_selection(file, source, selection)
     if scale is None:
         scale = "none" if source.kind == "image" or metric == "cosine" else "standard"
-    with progress() as show:
+    with progress(options["n_init"]) as show:
         clusters = fit(xp, selection.values, scale=scale, metric=metric, callback=show, **options)
     choices = {"backend": backend, "scale": scale, "metric": metric, **options}
     print_clusters(clusters, selection.names, choices)

@@ -6,6 +6,7 @@ import numpy as np
 
 import kmeans_fx
 from kmeans_fx import preprocess
+from kmeans_fx._backend.namespace import is_jax_namespace
 from kmeans_fx.cli.errors import BadInputError
 
 SCALINGS = {
@@ -45,15 +46,13 @@ class Clusters(NamedTuple):
     scale: np.ndarray
 
 
-def fit(xp, values, *, k, scale, metric, seed, **options):
+def fit(xp, values, *, k, scale, metric, seed, callback, **options):
     """Cluster the rows of a NumPy array with the array library ``xp``."""
-    x = xp.asarray(values)
-    zeros = xp.zeros((1, x.shape[1]), dtype=x.dtype)
-    params = preprocess.ScaleParams(zeros, zeros + 1)
-    if SCALINGS[scale] is not None:
-        x, params = SCALINGS[scale](x)
+    x, params = _scaled(xp, xp.asarray(values), scale)
+    # JAX runs the whole fit as one program; step by step it would compile for longer.
+    callback = None if is_jax_namespace(xp) else callback
     try:
-        result = kmeans_fx.kmeans(x, k, key=seed, metric=metric, **options)
+        result = kmeans_fx.kmeans(x, k, key=seed, metric=metric, callback=callback, **options)
     except ValueError as error:
         raise BadInputError(str(error)) from error
     distances = kmeans_fx.assign(x, result.centroids, metric=metric).distances
@@ -74,3 +73,10 @@ def fit(xp, values, *, k, scale, metric, seed, **options):
         shift=np.asarray(params.shift)[0],
         scale=np.asarray(params.scale)[0],
     )
+
+
+def _scaled(xp, x, scale):
+    if SCALINGS[scale] is not None:
+        return SCALINGS[scale](x)
+    zeros = xp.zeros((1, x.shape[1]), dtype=x.dtype)
+    return x, preprocess.ScaleParams(zeros, zeros + 1)

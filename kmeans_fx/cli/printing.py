@@ -19,17 +19,21 @@ _SCALED = {
 
 
 @contextmanager
-def progress():
-    """Show on stderr how a fit goes on; yields the callback that it calls."""
-    with Console(stderr=True).status("Starting") as status:
+def progress(n_init):
+    """Show on stderr that a fit goes on; yields a callback that shows how far it is."""
+    with Console(stderr=True).status("Clustering") as status:
+        begun = 0
 
         def show(state):
-            # One entry a start, or a scalar where there is but one.
-            iteration = int(np.max(np.asarray(state.n_iter)))
-            running = int(np.sum(np.asarray(state.status) == 0))
+            nonlocal begun
+            # Starts run in turn, or several at once: then these are arrays.
+            iterations = np.asarray(state.n_iter)
+            iteration = int(iterations.max())
+            begun += iterations.size if iteration == 1 else 0
             moved = float(np.max(np.asarray(state.changed)))
-            starts = _count(running, "start")
-            status.update(f"Iteration {iteration}: {starts} running, {moved:.1%} of the rows moved")
+            status.update(
+                f"Start {begun} of {n_init}, iteration {iteration}: {moved:.1%} of the rows moved"
+            )
 
         yield show
 
@@ -106,10 +110,10 @@ def _table_columns(clusters, names):
 
 
 def _fitting(columns, width):
-    """How many columns fit the width, each with its separator; the first five always do."""
+    """How many columns fit the width; the first five are shown in any case."""
     taken = 0
     for i, (heading, cells) in enumerate(columns):
-        taken += 2 + max(map(len, (*heading.split("\n"), *cells)))
+        taken += len(" | ") + max(map(len, (*heading.split("\n"), *cells)))
         if taken > width and i >= 5:
             return i
     return len(columns)

@@ -96,7 +96,7 @@ def _image(path):
         raise BadInputError(msg)
     note = f"image of {image.width} x {image.height} pixels"
     note += ", transparency ignored" if image.has_transparency_data else ""
-    pixels = np.asarray(image.convert("RGB"), dtype=np.float32).reshape(-1, 3)
+    pixels = np.asarray(image.convert("RGB"), dtype=np.float64).reshape(-1, 3)
     columns = dict(zip(("red", "green", "blue"), pixels.T, strict=True))
     return Source("image", note, columns, {}, len(pixels), (image.height, image.width))
 

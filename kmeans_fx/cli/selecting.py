@@ -84,7 +84,7 @@ def _complete_rows(source, names, path):
         )
         raise BadInputError(msg)
     _check_finite(values, names, path)
-    return values[complete], complete
+    return values if complete.all() else values[complete], complete
 
 
 def _check_finite(values, names, path):
