@@ -26,11 +26,9 @@ def progress(n_init):
 
         def show(state):
             nonlocal begun
-            # Starts run in turn, or several at once: then these are arrays.
-            iterations = np.asarray(state.n_iter)
-            iteration = int(iterations.max())
-            begun += iterations.size if iteration == 1 else 0
-            moved = float(np.max(np.asarray(state.changed)))
+            # The starts run one after the other, each from iteration 1.
+            iteration, moved = int(state.n_iter), float(state.changed)
+            begun += iteration == 1
             status.update(
                 f"Start {begun} of {n_init}, iteration {iteration}: {moved:.1%} of the rows moved"
             )
