@@ -1,0 +1,57 @@
+"""The contenders by name."""
+
+from importlib import metadata
+
+from .base import Contender
+from .faiss import Faiss
+from .fastkmeans import FastKMeans
+from .geokmeans import GeoKMeans
+from .intelex import Intelex
+from .kmeans_fx import Jax, NumPy, Torch
+from .ott import Ott
+from .scikit_learn import Elkan, Lloyd, MiniBatch
+from .scipy import SciPy
+from .superkmeans import SuperKMeans
+from .torch_kmeans import TorchKMeans
+
+ALL: dict[str, type[Contender]] = {
+    contender.name: contender
+    for contender in (
+        NumPy,
+        Torch,
+        Jax,
+        Lloyd,
+        Elkan,
+        MiniBatch,
+        Intelex,
+        Faiss,
+        SuperKMeans,
+        SciPy,
+        GeoKMeans,
+        FastKMeans,
+        Ott,
+        TorchKMeans,
+    )
+}
+
+
+def choose(patterns: list[str]) -> list[type[Contender]]:
+    """Return the contenders whose name starts with one of ``patterns``, in the order of `ALL`."""
+    for pattern in patterns:
+        if not any(name.startswith(pattern) for name in ALL):
+            known = ", ".join(ALL)
+            raise ValueError(f"contenders: no name starts with {pattern!r}; known: {known}")
+    return [c for name, c in ALL.items() if any(name.startswith(p) for p in patterns)]
+
+
+def missing(contender: type[Contender]) -> list[str]:
+    """Name the distributions that a contender needs and that are not installed."""
+    return [name for name in contender.requires if not version(name)]
+
+
+def version(distribution: str) -> str | None:
+    """Return the installed version of a distribution, or None."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None

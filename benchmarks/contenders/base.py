@@ -1,0 +1,61 @@
+"""What the harness asks of a contender."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Outcome(NamedTuple):
+    """What a task returns, in the library's own arrays."""
+
+    centroids: Any
+    labels: Any = None
+    n_iter: Any = None
+
+
+class Contender:
+    """One library behind up to three tasks: ``lloyd``, ``seed`` and ``fit``.
+
+    A subclass defines the tasks that its library offers, and the harness skips the others by name.
+    Tasks are timed whole, so they must return only when the result is there (JAX is asynchronous),
+    and conversions to the library's arrays belong in ``setup``, which is not timed.
+    Modules of contenders import their library inside methods only: the parent reads the class
+    attributes without having the library.
+
+    Attributes
+    ----------
+    name : str
+    requires : tuple of str
+        Distributions that must be installed, as `importlib.metadata` knows them.
+    imports : tuple of str
+        Modules to import before anything is timed or weighed.
+    own_start : bool
+        The library cannot start from given centroids; its ``lloyd`` draws its own.
+        Such a contender has a time per iteration but no time to a given inertia.
+    batched : bool
+        Takes ``x (b, n, d)`` and does all ``b`` problems in one task.
+    """
+
+    name: str
+    requires: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ()
+    own_start = False
+    batched = False
+
+    def setup(self, x: np.ndarray, start: np.ndarray) -> None:
+        """Take the data ``(..., n, d)`` and the start ``(..., k, d)``, both float32."""
+        self.x, self.start, self.k = x, start, start.shape[-2]
+
+    @staticmethod
+    def needs(n: int, d: int, k: int) -> int:
+        """Bytes beyond the data that a fit takes, where that is known to be large."""
+        return 0
+
+    @classmethod
+    def offers(cls, task: str) -> bool:
+        """Tell whether this library has a form of ``task``."""
+        return hasattr(cls, task)
+
+    # lloyd(self, max_iter) -> Outcome   exactly max_iter iterations, or fewer at the fixed point
+    # seed(self, key) -> Outcome         k-means++ alone
+    # fit(self, key) -> Outcome          seeding and fit, with the library's defaults, one start

@@ -1,0 +1,113 @@
+"""This library, on each of its backends."""
+
+from functools import cache
+
+from .base import Contender, Outcome
+
+
+class _KMeansFx(Contender):
+    batched = True
+
+    def lloyd(self, max_iter):
+        import kmeans_fx
+
+        return _outcome(kmeans_fx.lloyd(self.x, self.start, max_iter=max_iter, tol=0.0))
+
+    def seed(self, key):
+        import kmeans_fx
+
+        return Outcome(kmeans_fx.kmeans_plusplus(self.x, self.k, key=key))
+
+    def fit(self, key):
+        import kmeans_fx
+
+        return _outcome(kmeans_fx.kmeans(self.x, self.k, key=key))
+
+
+class NumPy(_KMeansFx):
+    name = "kmeans_fx-numpy"
+    requires = ("numpy",)
+    imports = ("kmeans_fx",)
+
+
+class Torch(_KMeansFx):
+    name = "kmeans_fx-torch"
+    requires = ("torch",)
+    imports = ("kmeans_fx", "torch")
+
+    def setup(self, x, start):
+        import torch
+
+        torch.set_num_threads(_threads())
+        super().setup(torch.from_numpy(x), torch.from_numpy(start))
+
+
+class Jax(_KMeansFx):
+    """Every task under `jax.jit`, compiled once per set of options, and waited for."""
+
+    name = "kmeans_fx-jax"
+    requires = ("jax",)
+    imports = ("kmeans_fx", "jax")
+
+    def setup(self, x, start):
+        import jax.numpy as jnp
+
+        super().setup(jnp.asarray(x), jnp.asarray(start))
+
+    def lloyd(self, max_iter):
+        return _outcome(_wait(_jitted_lloyd(max_iter)(self.x, self.start)))
+
+    def seed(self, key):
+        return Outcome(_wait(_jitted_seed(self.k)(self.x, _key(key))))
+
+    def fit(self, key):
+        return _outcome(_wait(_jitted_fit(self.k)(self.x, _key(key))))
+
+
+@cache
+def _jitted_lloyd(max_iter):
+    import jax
+
+    import kmeans_fx
+
+    return jax.jit(lambda x, start: kmeans_fx.lloyd(x, start, max_iter=max_iter, tol=0.0))
+
+
+@cache
+def _jitted_seed(k):
+    import jax
+
+    import kmeans_fx
+
+    return jax.jit(lambda x, key: kmeans_fx.kmeans_plusplus(x, k, key=key))
+
+
+@cache
+def _jitted_fit(k):
+    import jax
+
+    import kmeans_fx
+
+    return jax.jit(lambda x, key: kmeans_fx.kmeans(x, k, key=key))
+
+
+def _key(seed):
+    import jax
+
+    return jax.random.key(seed)
+
+
+def _wait(result):
+    import jax
+
+    return jax.block_until_ready(result)
+
+
+def _outcome(result):
+    return Outcome(result.centroids, result.labels, result.n_iter)
+
+
+def _threads():
+    import os
+
+    return int(os.environ["OMP_NUM_THREADS"])

@@ -1,0 +1,74 @@
+"""scikit-learn: the reference, and two of its other algorithms."""
+
+import numpy as np
+
+from .base import Contender, Outcome
+
+
+class Lloyd(Contender):
+    """A batch of problems is a loop of fits, which is what a user of scikit-learn would write."""
+
+    name = "scikit-learn"
+    requires = ("scikit-learn",)
+    imports = ("sklearn.cluster",)
+    algorithm = "lloyd"
+    batched = True
+
+    def lloyd(self, max_iter):
+        options = {"max_iter": max_iter, "tol": 0.0}
+        return _each(self.x, self.start, lambda x, c: self._fit(x, init=c, **options))
+
+    def fit(self, key):
+        return _each(self.x, self.start, lambda x, c: self._fit(x, random_state=key))
+
+    def seed(self, key):
+        from sklearn.cluster import kmeans_plusplus
+
+        return Outcome(kmeans_plusplus(self.x, self.k, random_state=key)[0])
+
+    def _fit(self, x, **options):
+        return self._estimator()(self.k, n_init=1, algorithm=self.algorithm, **options).fit(x)
+
+    @staticmethod
+    def _estimator():
+        from sklearn.cluster import KMeans
+
+        return KMeans
+
+
+class Elkan(Lloyd):
+    name = "scikit-learn-elkan"
+    algorithm = "elkan"
+
+    @staticmethod
+    def needs(n, d, k):
+        return 4 * n * k  # a lower bound per row and centroid
+
+    @classmethod
+    def offers(cls, task):
+        return task != "seed" and super().offers(task)  # its seeding is that of Lloyd
+
+
+class MiniBatch(Contender):
+    """Another algorithm, with another result: its inertia belongs beside its time."""
+
+    name = "scikit-learn-minibatch"
+    requires = ("scikit-learn",)
+    imports = ("sklearn.cluster",)
+
+    def fit(self, key):
+        from sklearn.cluster import MiniBatchKMeans
+
+        return outcome(MiniBatchKMeans(self.k, n_init=1, random_state=key).fit(self.x))
+
+
+def outcome(model):
+    """Read a fitted estimator."""
+    return Outcome(model.cluster_centers_, model.labels_, model.n_iter_)
+
+
+def _each(x, start, fit):
+    if x.ndim == 2:
+        return outcome(fit(x, start))
+    parts = [outcome(fit(x[i], start[i])) for i in range(x.shape[0])]
+    return Outcome(*(np.stack(field) for field in zip(*parts, strict=True)))

@@ -1,0 +1,189 @@
+"""Interleaved timing of contenders on one workload."""
+
+import math
+import statistics
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from . import memory
+from .contenders import Contender, missing
+from .data import Workload
+from .process import Worker, WorkerError
+from .quality import inertia
+
+MEMORY_SHARE = 0.5  # of the machine's; a contender that needs more is skipped by name
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is timed: the calls of one repeat, and how their replies become seconds.
+
+    Attributes
+    ----------
+    task : str
+        The method of the contender that is called.
+    calls : callable
+        The number of the repeat -> the options of each call in it.
+    seconds : callable
+        The replies of one repeat -> its figure in seconds.
+    same_start : bool
+        Every contender must begin from the given centroids.
+    inertia_within : float or None
+        A final inertia that differs from the reference's by more than this share voids the ratio.
+    """
+
+    task: str
+    calls: Callable[[int], list[dict]]
+    seconds: Callable[[list[dict]], float] = lambda replies: replies[-1]["seconds"]
+    same_start: bool = False
+    inertia_within: float | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One set of rules for all contenders."""
+
+    threads: int
+    repeats: int
+    timeout: float
+    reference: str = "scikit-learn"
+
+
+@dataclass
+class Entry:
+    """One contender's figures on one workload."""
+
+    contender: Contender
+    worker: Worker
+    first: float = math.nan
+    extra: int | None = None
+    n_iter: int | None = None
+    times: list[float] = field(default_factory=list)
+    inertias: list[float] = field(default_factory=list)
+
+
+def compare(workload: Workload, plan: Plan, contenders: list, settings: Settings):
+    """Time the contenders in turn on one workload.
+
+    Returns
+    -------
+    rows : list of dict
+        One for each contender that ran to the end.
+    skipped : list of dict
+        The name of each other one, and why.
+    """
+    x, start = workload.make()
+    skipped: list[dict] = []
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        np.save(folder / "x.npy", x)
+        np.save(folder / "start.npy", start)
+
+        def attempt(contender, action, *arguments):
+            try:
+                return action(*arguments)
+            except WorkerError as error:
+                skipped.append({"contender": contender.name, "reason": str(error)})
+                return None
+
+        entries = []
+        for contender in contenders:
+            arguments = contender, plan, x, start, folder, settings, stack
+            entries.append(attempt(contender, _begin, *arguments))
+        entries = [entry for entry in entries if entry]
+        for repeat in range(settings.repeats):
+            done = [attempt(e.contender, _repeat, e, plan, repeat, folder) for e in entries]
+            entries = [e for e, ok in zip(entries, done, strict=True) if ok]
+        weigh = plan, folder, settings
+        entries = [e for e in entries if attempt(e.contender, _finish, e, *weigh)]
+        for entry in entries:
+            for path in sorted(folder.glob(f"{entry.contender.name}-*.npy")):
+                entry.inertias.append(inertia(x, np.load(path)))
+    return [_row(e, entries, plan, x, workload, settings) for e in entries], skipped
+
+
+def _begin(contender, plan, x, start, folder, settings, stack):
+    """Start a worker, load the data, and make the first calls, which compile what there is to."""
+    if reason := _unfit(contender, plan, x, start):
+        raise WorkerError(reason)
+    worker = _start(contender, folder, settings, stack)
+    entry = Entry(contender, worker)
+    for options in plan.calls(0):
+        entry.first = worker.run(plan.task, options)["seconds"]
+    return entry
+
+
+def _start(contender, folder, settings, stack) -> Worker:
+    worker = Worker(settings.threads, settings.timeout)
+    stack.callback(worker.stop)
+    paths = {"x": str(folder / "x.npy"), "start": str(folder / "start.npy")}
+    worker.ask("setup", contender=contender.name, **paths)
+    return worker
+
+
+def _unfit(contender, plan, x, start) -> str | None:
+    """Say why a contender cannot take part, before anything is started."""
+    if absent := missing(contender):
+        return f"not installed: {', '.join(absent)}"
+    if not contender.offers(plan.task):
+        return f"has no form of {plan.task!r}"
+    if plan.same_start and contender.own_start:
+        return "cannot start from given centroids"
+    if x.ndim > 2 and not contender.batched:
+        return "takes one problem at a time"
+    size = math.prod(x.shape[:-1]), x.shape[-1], start.shape[-2]
+    needed = contender.needs(*size)
+    if needed > MEMORY_SHARE * memory.total():
+        return f"needs about {needed / 2**30:.0f} GiB beyond the data"
+    return None
+
+
+def _repeat(entry, plan, repeat, folder) -> bool:
+    replies = [entry.worker.run(plan.task, options) for options in plan.calls(repeat)]
+    entry.times.append(plan.seconds(replies))
+    entry.n_iter = replies[-1]["n_iter"]
+    # The last call of a repeat is the one whose result is judged, after all timing is over.
+    entry.worker.ask("save", path=str(folder / f"{entry.contender.name}-{repeat:03}.npy"))
+    return True
+
+
+def _finish(entry, plan, folder, settings) -> bool:
+    """Reject figures that are no time, then weigh one run in a process of its own."""
+    entry.worker.stop()
+    if not statistics.median(entry.times) > 0.0:
+        raise WorkerError("runs too short: the difference of two is lost in the noise")
+    with ExitStack() as stack:
+        worker = _start(entry.contender, folder, settings, stack)
+        entry.extra = worker.ask("weigh", task=plan.task, options=plan.calls(0)[-1])["extra"]
+    return True
+
+
+def _row(entry, entries, plan, x, workload, settings) -> dict:
+    reference = next((e for e in entries if e.contender.name == settings.reference), None)
+    quality = statistics.fmean(entry.inertias)
+    row = {
+        "workload": workload.name,
+        "shape": list(x.shape),
+        "k": workload.k,
+        "contender": entry.contender.name,
+        "median": statistics.median(entry.times),
+        "min": min(entry.times),
+        "max": max(entry.times),
+        "first": entry.first,
+        "extra_bytes": entry.extra,
+        "n_iter": entry.n_iter,
+        "inertia": quality,
+        "own_start": entry.contender.own_start and plan.task == "lloyd",
+    }
+    if reference is None:
+        return row
+    row["speedup"] = statistics.median(reference.times) / row["median"]
+    row["inertia_ratio"] = quality / statistics.fmean(reference.inertias)
+    limit = math.inf if plan.inertia_within is None or row["own_start"] else plan.inertia_within
+    row["void"] = not abs(row["inertia_ratio"] - 1.0) <= limit  # a NaN is void as well
+    return row

@@ -1,0 +1,36 @@
+"""Seconds per Lloyd iteration, from the same start, on normal noise.
+
+The figure is the slope between a short and a longer run, so that what a call costs once (checks,
+centring, the last assignment) does not count. Noise is far from its fixed point all the while.
+"""
+
+from ..data import Workload, normal
+from ..measure import Plan
+
+REPEATS = 7
+SHORT, LONG = 2, 12
+SHAPES = ((205_000, 64, 64), (1_000_000, 16, 100), (102_000, 128, 1024), (2_000_000, 3, 16))
+# Two blockwise sums of one float32 problem may part at near-ties; ten iterations keep that small.
+SAME = 1e-4
+
+
+def slope(replies: list[dict]) -> float:
+    """Return seconds per iteration between the two calls of one repeat."""
+    short, long = replies
+    steps = (long["n_iter"] or LONG) - (short["n_iter"] or SHORT)
+    return (long["seconds"] - short["seconds"]) / steps if steps else 0.0
+
+
+PLAN = Plan(
+    task="lloyd",
+    calls=lambda repeat: [{"max_iter": SHORT}, {"max_iter": LONG}],
+    seconds=slope,
+    inertia_within=SAME,
+)
+
+
+def cases(quick: bool):
+    """Yield the four shapes that span narrow, wide, few and many clusters."""
+    for n, d, k in SHAPES:
+        workload = Workload(f"noise {n} x {d}, k={k}", normal(n, d), k)
+        yield (workload.small() if quick else workload), PLAN

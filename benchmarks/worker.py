@@ -1,0 +1,84 @@
+"""The child process: one contender on one workload, doing what the parent asks, a line at a time.
+
+Each line in is ``{"do": verb, ...}`` and each line out is the answer, both JSON.
+"""
+
+import importlib
+import json
+import os
+import sys
+import time
+import traceback
+import warnings
+
+import numpy as np
+
+from . import memory
+from .contenders import ALL
+
+
+class Session:
+    """One contender with its data loaded. Each public method is a verb of the protocol."""
+
+    def setup(self, contender, x, start):
+        """Import the library and load the data."""
+        self.contender = ALL[contender]()
+        for module in self.contender.imports:
+            importlib.import_module(module)
+        self.x, self.start = np.load(x), np.load(start)
+        self.contender.setup(self.x, self.start)
+        return {}
+
+    def run(self, task, options):
+        """Time one task. The result is kept for `save`, and its arrays are not converted here."""
+        self.last = None
+        begin = time.perf_counter()
+        self.last = getattr(self.contender, task)(**options)
+        seconds = time.perf_counter() - begin
+        return {"seconds": seconds, "n_iter": self._iterations()}
+
+    def weigh(self, task, options):
+        """Tell the peak of memory of one run beyond the data (None: cannot be told).
+
+        A run on a few rows comes first, so that the code of the library, its threads and its
+        compiler are in the baseline, and what is left is what the size of the data costs.
+        """
+        few = max(1000, self.start.shape[-2]) if self.x.ndim == 2 else 1
+        self.contender.setup(self.x[:few], self.start if self.x.ndim == 2 else self.start[:few])
+        self.run(task, options)
+        self.contender.setup(self.x, self.start)
+        self.last = None
+        baseline = memory.resident()
+        known = memory.reset_peak()
+        self.run(task, options)
+        return {"extra": memory.peak() - baseline if known else None}
+
+    def save(self, path):
+        """Write the centroids of the last run as float64."""
+        np.save(path, np.asarray(self.last.centroids, dtype=np.float64))
+        return {}
+
+    def _iterations(self):
+        """Return how many iterations the last run made, the most over a batch."""
+        n_iter = self.last.n_iter
+        return None if n_iter is None else int(np.max(np.asarray(n_iter)))
+
+
+def main():
+    """Answer lines until the input ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # a library that prints must not break the protocol
+    warnings.simplefilter("ignore")
+    session = Session()
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            reply = getattr(session, request.pop("do"))(**request)
+        except Exception as error:  # noqa: BLE001, the parent decides what it means
+            traceback.print_exc()
+            reply = {"error": f"{type(error).__name__}: {error}"[:300]}
+        print(json.dumps(reply), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
