@@ -12,7 +12,8 @@ import pytest
 
 pytestmark = pytest.mark.backend("numpy")
 
-PENGUINS = Path(__file__).parents[1] / "kmeans_fx" / "data" / "penguins.csv"
+ROOT = Path(__file__).parents[1]
+PENGUINS = ROOT / "kmeans_fx" / "data" / "penguins.csv"
 MEASURES = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "body_mass_g"]
 
 
@@ -61,6 +62,18 @@ def test_penguins(run):
     ]
     # The best of scikit-learn's KMeans(3, n_init=50) on the standardised measures.
     assert summary(out)["result"]["inertia"] == pytest.approx(379.3925, abs=1e-4)
+
+
+def test_readme_shows_what_the_command_prints(monkeypatch):
+    from click.testing import CliRunner
+
+    from kmeans_fx.cli.commands import app
+
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = readme.partition("&& kmeans-fx ")[2].partition("```")[0].splitlines()
+    monkeypatch.chdir(ROOT)
+    result = CliRunner().invoke(app, shown[0].split())
+    assert [line.rstrip() for line in result.stdout.splitlines()] == shown[1:]
 
 
 def test_penguins_against_their_species(run):
