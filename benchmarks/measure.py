@@ -67,8 +67,8 @@ class Entry:
     inertias: list[float] = field(default_factory=list)
 
 
-def compare(workload: Workload, plan: Plan, contenders: list, settings: Settings):
-    """Time the contenders in turn on one workload.
+def compare(workload: Workload, planner: Callable, contenders: list, settings: Settings):
+    """Time the contenders in turn on one workload, as ``planner(x, start)`` says.
 
     Returns
     -------
@@ -78,6 +78,7 @@ def compare(workload: Workload, plan: Plan, contenders: list, settings: Settings
         The name of each other one, and why.
     """
     x, start = workload.make()
+    plan = planner(x, start)
     skipped: list[dict] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -167,7 +168,6 @@ def _row(entry, entries, plan, x, workload, settings) -> dict:
     reference = next((e for e in entries if e.contender.name == settings.reference), None)
     quality = statistics.fmean(entry.inertias)
     row = {
-        "workload": workload.name,
         "shape": list(x.shape),
         "k": workload.k,
         "contender": entry.contender.name,

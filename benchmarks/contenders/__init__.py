@@ -36,12 +36,15 @@ ALL: dict[str, type[Contender]] = {
 
 
 def choose(patterns: list[str]) -> list[type[Contender]]:
-    """Return the contenders whose name starts with one of ``patterns``, in the order of `ALL`."""
+    """Return the contenders that are named, or whose names begin so, in the order of `ALL`."""
+    chosen: set[str] = set()
     for pattern in patterns:
-        if not any(name.startswith(pattern) for name in ALL):
+        found = {pattern} & set(ALL) or {name for name in ALL if name.startswith(pattern)}
+        if not found:
             known = ", ".join(ALL)
             raise ValueError(f"contenders: no name starts with {pattern!r}; known: {known}")
-    return [c for name, c in ALL.items() if any(name.startswith(p) for p in patterns)]
+        chosen |= found
+    return [contender for name, contender in ALL.items() if name in chosen]
 
 
 def missing(contender: type[Contender]) -> list[str]:

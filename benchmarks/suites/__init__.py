@@ -1,6 +1,5 @@
-"""The suites by name. Each yields pairs of a workload and what is timed on it."""
+"""The suites by name. A case is a workload and a function of its data that gives the plan."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 from . import default, fit, iteration, scaling, seeding, small
@@ -10,12 +9,12 @@ class Suite(NamedTuple):
     """A name, a sentence for the head of its table, its cases, and how often each is repeated."""
 
     title: str
-    cases: Callable
+    cases: list
     repeats: int
 
 
 SUITES = {
-    name: Suite(module.__doc__.splitlines()[0], module.cases, module.REPEATS)
+    name: Suite(module.__doc__.splitlines()[0], module.CASES, module.REPEATS)
     for name, module in (
         ("iteration", iteration),
         ("seeding", seeding),

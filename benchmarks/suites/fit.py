@@ -13,17 +13,10 @@ REPEATS = 5
 WITHIN = 1e-4
 
 
-def cases(quick: bool):
-    """Yield the panel, each with the number of iterations found for it."""
-    for workload in panel("k-means++", quick):
-        try:
-            inertias = lloyd_inertias(*workload.make())
-        except LookupError:  # the data are absent: the measurement will meet it again and say so
-            inertias = [1.0]
-        yield workload, plan(iterations_to_reach(inertias, WITHIN))
-
-
-def plan(n_iter: int) -> Plan:
-    """Return the plan that runs exactly ``n_iter`` iterations."""
-    calls = [{"max_iter": n_iter}]
+def plan(x, start):
+    """Find the number of iterations, and time that many."""
+    calls = [{"max_iter": iterations_to_reach(lloyd_inertias(x, start), WITHIN)}]
     return Plan("lloyd", lambda repeat: calls, same_start=True, inertia_within=WITHIN)
+
+
+CASES = [(workload, plan) for workload in panel("k-means++")]

@@ -21,16 +21,10 @@ def slope(replies: list[dict]) -> float:
     return (long["seconds"] - short["seconds"]) / steps if steps else 0.0
 
 
-PLAN = Plan(
-    task="lloyd",
-    calls=lambda repeat: [{"max_iter": SHORT}, {"max_iter": LONG}],
-    seconds=slope,
-    inertia_within=SAME,
-)
+def plan(x, start):
+    """Time a short and a longer run from one start."""
+    calls = [{"max_iter": SHORT}, {"max_iter": LONG}]
+    return Plan("lloyd", lambda repeat: calls, slope, inertia_within=SAME)
 
 
-def cases(quick: bool):
-    """Yield the four shapes that span narrow, wide, few and many clusters."""
-    for n, d, k in SHAPES:
-        workload = Workload(f"noise {n} x {d}, k={k}", normal(n, d), k)
-        yield (workload.small() if quick else workload), PLAN
+CASES = [(Workload(f"noise {n} x {d}, k={k}", normal(n, d), k), plan) for n, d, k in SHAPES]

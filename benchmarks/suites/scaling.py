@@ -1,7 +1,7 @@
 """Seconds per Lloyd iteration as n, d and k grow, the other two held."""
 
 from ..data import Workload, normal
-from .iteration import PLAN
+from .iteration import plan
 
 REPEATS = 3
 CURVES = {
@@ -9,11 +9,8 @@ CURVES = {
     "d": [(100_000, d, 32) for d in (2, 4, 8, 16, 32, 64, 128, 256)],
     "k": [(100_000, 16, k) for k in (2, 8, 32, 128, 512, 2048)],
 }
-
-
-def cases(quick: bool):
-    """Yield the points of each curve, two of each when quick."""
-    for axis, points in CURVES.items():
-        for n, d, k in points[:2] if quick else points:
-            workload = Workload(f"{axis}: {n} x {d}, k={k}", normal(n, d), k)
-            yield (workload.small() if quick else workload), PLAN
+CASES = [
+    (Workload(f"{axis}: {n} x {d}, k={k}", normal(n, d), k), plan)
+    for axis, points in CURVES.items()
+    for n, d, k in points
+]

@@ -7,18 +7,23 @@ from ..data import Workload, iris, normal
 from ..measure import Plan
 
 REPEATS = 3
-# To the fixed point: few of these problems need more than a handful of iterations.
-LLOYD = Plan("lloyd", lambda repeat: [{"max_iter": 100}], same_start=True, inertia_within=1e-3)
-FIT = Plan("fit", lambda repeat: [{"key": repeat}])
 
 
-def cases(quick: bool):
-    """Yield the batch and the single problem, each from a given start and with defaults."""
-    many = normal(10_000, 200, 8)
-    for workload, plan in (
-        (Workload("10000 problems of 200 x 8, k=5, lloyd", many, 5), LLOYD),
-        (Workload("10000 problems of 200 x 8, k=5, defaults", many, 5), FIT),
-        (Workload("iris 150 x 4, k=3, lloyd", iris, 3), LLOYD),
-        (Workload("iris 150 x 4, k=3, defaults", iris, 3), FIT),
-    ):
-        yield (workload.small() if quick else workload), plan
+def plan_lloyd(x, start):
+    """Run from one start to the fixed point, which is near: the problems are small."""
+    calls = [{"max_iter": 100}]
+    return Plan("lloyd", lambda repeat: calls, same_start=True, inertia_within=1e-3)
+
+
+def plan_fit(x, start):
+    """Run with each library's own defaults."""
+    return Plan("fit", lambda repeat: [{"key": repeat}])
+
+
+MANY = normal(10_000, 200, 8)
+CASES = [
+    (Workload("10000 problems of 200 x 8, k=5, lloyd", MANY, 5), plan_lloyd),
+    (Workload("10000 problems of 200 x 8, k=5, defaults", MANY, 5), plan_fit),
+    (Workload("iris 150 x 4, k=3, lloyd", iris, 3), plan_lloyd),
+    (Workload("iris 150 x 4, k=3, defaults", iris, 3), plan_fit),
+]

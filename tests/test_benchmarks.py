@@ -1,0 +1,129 @@
+"""The benchmark harness runs, judges results by one ruler, and tells who is absent or wrong."""
+
+import json
+import platform
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _harness_is_importable(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    out = tmp_path_factory.mktemp("benchmarks") / "report.json"
+    words = "fit --quick --only digits --repeats 2 --contenders"
+    names = "kmeans_fx-numpy,scikit-learn,superkmeans"
+    command = [sys.executable, "-m", "benchmarks", *words.split(), names, "--json", str(out)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(out.read_text()), done.stdout
+
+
+def test_each_contender_is_timed_and_reaches_the_same_inertia(report):
+    rows = report[0]["suites"]["fit"]["rows"]
+    assert [row["contender"] for row in rows] == ["kmeans_fx-numpy", "scikit-learn"]
+    for row in rows:
+        assert row["shape"] == [1000, 64]
+        assert row["n_iter"] == rows[-1]["n_iter"] > 1
+        assert 0.0 < row["min"] <= row["median"] <= row["max"]
+        assert abs(row["inertia_ratio"] - 1.0) < 1e-4
+        assert not row["void"]
+
+
+def test_a_contender_that_cannot_take_part_is_skipped_by_name(report):
+    data, printed = report
+    assert [item["contender"] for item in data["suites"]["fit"]["skipped"]] == ["superkmeans"]
+    assert "superkmeans" in printed
+
+
+def test_the_report_names_versions_and_no_host_or_path(report):
+    data, printed = report
+    assert data["versions"]["numpy"] == np.__version__
+    for text in (json.dumps(data), printed):
+        assert str(ROOT) not in text
+        assert str(Path.home()) + "/" not in text
+        assert f'"{platform.node()}"' not in text
+
+
+def test_inertia_equals_plain_loops_far_from_the_origin():
+    from benchmarks.quality import inertia
+
+    rng = np.random.default_rng(0)
+    x = (rng.standard_normal((300, 3)) + 1e4).astype(np.float32)
+    centroids = x[:5].astype(np.float64)
+    plain = sum(min(((row - c) ** 2).sum() for c in centroids) for row in x.astype(np.float64))
+    assert inertia(x, centroids) == pytest.approx(plain, rel=1e-9)
+    assert inertia(np.stack([x, x]), np.stack([centroids] * 2)) == pytest.approx(2 * plain)
+    assert np.isnan(inertia(x, np.full_like(centroids, np.nan)))
+
+
+def test_iterations_to_reach_is_the_first_one_near_the_end():
+    from benchmarks.quality import iterations_to_reach, lloyd_inertias
+
+    assert iterations_to_reach([9.0, 5.0, 4.0005, 4.0002, 4.0], relative=1e-4) == 4
+    x = np.random.default_rng(0).standard_normal((200, 2)).astype(np.float32)
+    values = lloyd_inertias(x, x[:4])
+    assert all(b <= a * (1 + 1e-6) for a, b in pairwise(values))
+
+
+def test_slope_leaves_out_what_a_call_costs_once():
+    from benchmarks.suites.iteration import slope
+
+    replies = [{"seconds": 5.0 + 0.5 * n, "n_iter": n} for n in (2, 12)]
+    assert slope(replies) == pytest.approx(0.5)
+
+
+def test_a_contender_that_is_wrong_or_absent_is_seen():
+    from benchmarks.contenders import Contender
+    from benchmarks.data import Workload, normal
+    from benchmarks.measure import Entry, Plan, Settings, _row, _unfit
+
+    class Reference(Contender):
+        name = "scikit-learn"
+
+    class Absent(Contender):
+        name = "absent"
+        requires = ("a-distribution-that-nobody-made",)
+
+    x = np.zeros((4, 2), dtype=np.float32)
+    plan = Plan("lloyd", lambda repeat: [{}], inertia_within=1e-4)
+    entries = [
+        Entry(Reference, None, times=[1.0, 3.0], inertias=[value, value])
+        for value in (100.0, 100.005, 100.02, 90.0, float("nan"))
+    ]
+    workload = Workload("zeros", normal(4, 2), 2)
+    rows = [_row(e, entries, plan, x, workload, Settings(1, 2, 60.0)) for e in entries]
+    assert [row["void"] for row in rows] == [False, False, True, True, True]
+    assert _unfit(Absent, plan, x, x) == "not installed: a-distribution-that-nobody-made"
+    assert _unfit(Reference, plan, x, x) == "has no form of 'lloyd'"
+
+
+def test_a_contender_that_fails_is_reported_and_the_next_request_is_answered():
+    from benchmarks.process import Worker, WorkerError
+
+    worker = Worker(threads=1, timeout=60.0)
+    try:
+        for _ in range(2):
+            with pytest.raises(WorkerError, match="KeyError: 'nobody'"):
+                worker.ask("setup", contender="nobody", x="", start="")
+    finally:
+        worker.stop()
+
+
+def test_unknown_names_are_told():
+    from benchmarks.contenders import choose
+
+    assert [c.name for c in choose(["scikit-learn"])] == ["scikit-learn"]
+    assert len(choose(["scikit-learn-"])) == 2
+    with pytest.raises(ValueError, match="no name starts with 'nobody'"):
+        choose(["nobody"])
