@@ -1,7 +1,7 @@
 """Scaling as pure functions that return the result and what undoes it."""
 
 from math import ceil, floor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kmeans_fx._backend.checks import check_finite, check_option, check_points, check_weights
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace
@@ -16,8 +16,6 @@ __all__ = [
     "standardize",
 ]
 
-Array = Any
-
 # A column whose spread is a few roundings of its largest value counts as constant.
 _ROUNDINGS = 10
 
@@ -25,12 +23,16 @@ _ROUNDINGS = 10
 class ScaleParams(NamedTuple):
     """What a scaling did: ``scaled = (x - shift) / scale``.
 
-    Both arrays broadcast against the rows they were found on: (..., 1, d) for a
-    scaling of columns, (..., n, 1) for `normalize`.
+    Attributes
+    ----------
+    shift : array (..., 1, d), or (..., n, 1) of `normalize`
+        In the accumulation dtype of the rows.
+    scale : array (..., 1, d), or (..., n, 1) of `normalize`
+        Never 0.
     """
 
-    shift: Array
-    scale: Array
+    shift: object
+    scale: object
 
 
 def apply_scale(x, params, /):
@@ -38,14 +40,14 @@ def apply_scale(x, params, /):
 
     Parameters
     ----------
-    x : array, shape (..., m, d)
+    x : array (..., m, d)
         Rows with the columns of the rows that `params` were found on.
     params : ScaleParams
         Second result of a scaling function.
 
     Returns
     -------
-    array, shape (..., m, d)
+    array (..., m, d)
         ``(x - shift) / scale``.
 
     Raises
@@ -70,14 +72,14 @@ def invert_scale(x, params, /):
 
     Parameters
     ----------
-    x : array, shape (..., m, d)
+    x : array (..., m, d)
         Scaled rows.
     params : ScaleParams
         Second result of a scaling function.
 
     Returns
     -------
-    array, shape (..., m, d)
+    array (..., m, d)
         ``x * scale + shift``.
 
     Raises
@@ -103,14 +105,14 @@ def standardize(x, /, *, weights=None):
 
     Parameters
     ----------
-    x : array, shape (..., n, d)
+    x : array (..., n, d)
         Rows; integers and booleans are promoted to the default real dtype.
-    weights : array, shape (..., n), optional
+    weights : array (..., n), optional
         Weight m counts a row m times, weight 0 leaves it out.
 
     Returns
     -------
-    scaled : array, shape (..., n, d)
+    scaled : array (..., n, d)
         A constant column becomes 0.
     params : ScaleParams
         Mean and standard deviation (of the population: divided by n), (..., 1, d);
@@ -148,16 +150,16 @@ def minmax_scale(x, /, *, weights=None, feature_range=(0.0, 1.0)):
 
     Parameters
     ----------
-    x : array, shape (..., n, d)
+    x : array (..., n, d)
         Rows; integers and booleans are promoted to the default real dtype.
-    weights : array, shape (..., n), optional
+    weights : array (..., n), optional
         Rows of weight 0 are left out when the range of a column is taken.
     feature_range : tuple of two floats, default (0, 1)
         Least and greatest value of a scaled column.
 
     Returns
     -------
-    scaled : array, shape (..., n, d)
+    scaled : array (..., n, d)
         A constant column becomes ``feature_range[0]``.
     params : ScaleParams
         Both (..., 1, d).
@@ -195,16 +197,16 @@ def robust_scale(x, /, *, weights=None, quantile_range=(25.0, 75.0)):
 
     Parameters
     ----------
-    x : array, shape (..., n, d)
+    x : array (..., n, d)
         Rows; integers and booleans are promoted to the default real dtype.
-    weights : array, shape (..., n), optional
+    weights : array (..., n), optional
         Weight m counts a row m times, weight 0 leaves it out.
     quantile_range : tuple of two floats, default (25, 75)
         Percentages between 0 and 100 whose distance becomes 1.
 
     Returns
     -------
-    scaled : array, shape (..., n, d)
+    scaled : array (..., n, d)
         A column whose two quantiles are equal is shifted and not scaled.
     params : ScaleParams
         Median and distance, (..., 1, d).
@@ -259,14 +261,14 @@ def normalize(x, /, *, norm="l2"):
 
     Parameters
     ----------
-    x : array, shape (..., n, d)
+    x : array (..., n, d)
         Rows; integers and booleans are promoted to the default real dtype.
     norm : {"l2", "l1", "max"}, default "l2"
         Which length.
 
     Returns
     -------
-    scaled : array, shape (..., n, d)
+    scaled : array (..., n, d)
         A row of zeros stays.
     params : ScaleParams
         Zeros and the lengths, (..., n, 1); 1 in place of the length of a row of zeros.

@@ -76,7 +76,8 @@ def fit(xp, values, *, k, scale, metric, seed, callback, **options):
 
 
 def _scaled(xp, x, scale):
-    if SCALINGS[scale] is not None:
-        return SCALINGS[scale](x)
+    scaling = SCALINGS[scale]
+    if scaling is not None:
+        return scaling(x)
     zeros = xp.zeros((1, x.shape[1]), dtype=x.dtype)
     return x, preprocess.ScaleParams(zeros, zeros + 1)

@@ -148,7 +148,7 @@ def _broken(name):
 
 
 def _by_reason(left_out):
-    reasons = {}
+    reasons: dict[str, list] = {}
     for name, reason in left_out.items():
         reasons.setdefault(reason, []).append(name)
     return reasons

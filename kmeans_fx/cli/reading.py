@@ -53,7 +53,8 @@ def read(path):
 
 def _text(path):
     table, note = tables.read_text(path)
-    return Source("table", note, *tables.numeric_columns(table, path), table.num_rows)
+    columns, left_out = tables.numeric_columns(table, path)
+    return Source("table", note, columns, left_out, table.num_rows)
 
 
 def _parquet(path):
