@@ -16,6 +16,9 @@ from kmeans_fx._partition import own_distances
 
 __all__ = ["POLICIES", "copy_nearest", "fill_empty"]
 
+# No counter of random_bits reaches this: these draws are not those of an init.
+_STREAM = 1 << 32
+
 POLICIES = ("farthest", "random", "split", "merge", "keep")
 
 
@@ -78,7 +81,7 @@ def random(x, weights, key, centroids, missing, n_iter, space):
     """Move the missing centroids to rows drawn in proportion to their weights."""
     xp = array_namespace(x=x)
     k = centroids.shape[-2]
-    key = fold_in(key, n_iter)
+    key = fold_in(fold_in(key, _STREAM), n_iter)
     if weights is None:
         rows = xp.astype(randint(key, (k,), x.shape[-2]), n_iter.dtype)
     else:

@@ -7,7 +7,7 @@ from kmeans_fx._backend.fixed_point import program
 from kmeans_fx._backend.loop import cond, while_loop
 from kmeans_fx._backend.members import broadcast_shapes
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, device, index_dtype
-from kmeans_fx._backend.random import choice, fold_in, uniform
+from kmeans_fx._backend.random import choice, fold_in, randint, uniform
 from kmeans_fx._backend.segment import take_rows
 from kmeans_fx._partition import centred_space, map_rows, partition
 from kmeans_fx.distances import as_metric
@@ -16,6 +16,7 @@ __all__ = [
     "choose_farthest_first",
     "choose_kmeans_parallel",
     "choose_kmeans_plusplus",
+    "choose_random_partition",
     "choose_random_points",
 ]
 
@@ -129,6 +130,16 @@ def choose_random_points(x, weights, key, *, k):
     state = _Points(indices, p, turn, zero)
     state = while_loop(lambda s: s.count < k, body, state, max_steps=2 * k)
     return (state.indices,)
+
+
+@program("nd n w", "n:index k:index")
+def choose_random_partition(x, weights, key, *, k):
+    """A random label for every row, and a row for every label that no row gets."""
+    xp = array_namespace(x=x)
+    p = _ones(x, weights, key)
+    labels = xp.astype(randint(key, x.shape[-2:-1], k), index_dtype(xp, x))
+    spare = choice(uniform(fold_in(key, 1), (k, 2), p.dtype), p)
+    return xp.broadcast_to(labels, p.shape), spare
 
 
 class _Points(NamedTuple):

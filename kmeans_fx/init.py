@@ -9,13 +9,14 @@ from kmeans_fx._backend.checks import (
     check_points,
     check_weights,
 )
-from kmeans_fx._backend.namespace import accumulation_dtype, device, index_dtype
-from kmeans_fx._backend.random import as_key, fold_in, randint
+from kmeans_fx._backend.namespace import accumulation_dtype, device
+from kmeans_fx._backend.random import as_key
 from kmeans_fx._backend.segment import segment_stats, take_rows
 from kmeans_fx._sampling import (
     choose_farthest_first,
     choose_kmeans_parallel,
     choose_kmeans_plusplus,
+    choose_random_partition,
     choose_random_points,
 )
 from kmeans_fx.distances import as_metric
@@ -259,15 +260,11 @@ def random_partition(x, k, /, *, key, weights=None, metric="sqeuclidean"):
     (2, 1)
     """
     xp, x, k, key, weights = _check(x, k, key, weights)
-    labels = xp.astype(randint(key, x.shape[-2:-1], k), index_dtype(xp, x))
+    labels, spare = choose_random_partition(x, weights, key, k=k)
     rows = xp.astype(x, accumulation_dtype(xp, x.dtype), copy=False)
     embed = as_metric(metric).embed
     rows = rows if embed is None else embed(rows)
-    (spare,) = choose_random_points(x, weights, fold_in(key, 1), k=k)
-    sums, counts = segment_stats(
-        rows, xp.broadcast_to(labels, (*spare.shape[:-1], x.shape[-2])), k, weights
-    )
-    stats = ClusterStats(sums, counts, None)
+    stats = ClusterStats(*segment_stats(rows, labels, k, weights), None)
     return xp.astype(cluster_means(xp, stats, take_rows(xp, rows, spare)), x.dtype, copy=False)
 
 

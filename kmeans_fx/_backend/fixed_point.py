@@ -6,12 +6,11 @@ operator on PyTorch, one cached jitted function on JAX, a plain call elsewhere. 
 box may loop, branch on values and read them back wherever its framework can.
 """
 
-import ast
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import NamedTuple
 
-from kmeans_fx._backend.members import map_members
+from kmeans_fx._backend.members import broadcast_shapes, map_members
 from kmeans_fx._backend.namespace import (
     array_namespace,
     is_jax_namespace,
@@ -19,7 +18,7 @@ from kmeans_fx._backend.namespace import (
 )
 from kmeans_fx._backend.transform import stop_gradient
 
-__all__ = ["Program", "opaque", "program"]
+__all__ = ["align", "call", "opaque", "program", "ranks_of", "shapes_of"]
 
 _PROGRAMS = {}
 
@@ -53,11 +52,11 @@ def program(inputs, outputs):
         name = function.__name__
         _PROGRAMS[name] = Program(function, _parse(inputs), _parse(outputs))
 
-        def call(*arrays, portable=False, **options):
-            run = _portable if portable else opaque
+        def launch(*arrays, portable=False, **options):
+            run = _in_the_open if portable else opaque
             return run(name, arrays, tuple(sorted(options.items())))
 
-        return call
+        return launch
 
     return register
 
@@ -69,13 +68,15 @@ def opaque(name, arrays, options):
     if is_jax_namespace(xp):
         return tuple(_jax_program(name, present, options)(*given))
     if is_torch_namespace(xp):
-        return tuple(_torch_operator()(given, name, repr((present, options))))
-    return tuple(_call(name, present, options, given))
+        from kmeans_fx._backend.operator import run
+
+        return tuple(run(given, name, repr((present, options))))
+    return tuple(call(name, present, options, given))
 
 
-def _portable(name, arrays, options):
+def _in_the_open(name, arrays, options):
     present, given = _split(arrays)
-    return tuple(_call(name, present, options, given))
+    return tuple(call(name, present, options, given))
 
 
 def _split(arrays):
@@ -83,7 +84,8 @@ def _split(arrays):
     return present, [stop_gradient(array) for array in arrays if array is not None]
 
 
-def _call(name, present, options, given):
+def call(name, present, options, given):
+    """Run a program, on one problem or on a batch."""
     rest = iter(given)
     arrays = [next(rest) if there else None for there in present]
     run, inputs, _ = _PROGRAMS[name]
@@ -93,8 +95,19 @@ def _call(name, present, options, given):
         partial(run, **options),
         arrays,
         [len(core) for core, _ in inputs],
-        sizes["n"] * (sizes["k"] + sizes["d"]),
+        sizes.get("n", 1) * (sizes.get("k", 1) + sizes.get("d", 1)),
     )
+
+
+def shapes_of(name, present, options, given):
+    """The shape of every output, and whether it holds indices."""
+    rest = iter(given)
+    arrays = [next(rest) if there else None for there in present]
+    _, inputs, outputs = _PROGRAMS[name]
+    sizes = _sizes(inputs, arrays, options)
+    leads = [a.shape[: a.ndim - r] for a, r in zip(given, ranks_of(name, present), strict=True)]
+    batch = broadcast_shapes(*leads)
+    return [((*batch, *(sizes[i] for i in core)), kind == "index") for core, kind in outputs]
 
 
 def _sizes(inputs, arrays, options):
@@ -111,65 +124,19 @@ def _jax_program(name, present, options):
     import jax
     from jax.custom_batching import custom_vmap
 
-    ranks = _ranks(name, present)
+    ranks = ranks_of(name, present)
 
     @custom_vmap
     def run(*given):
-        return tuple(_call(name, present, options, given))
+        return tuple(call(name, present, options, given))
 
     @run.def_vmap
     def rule(axis_size, batched, *given):
         del axis_size
-        outputs = run(*_align(given, [0 if b else None for b in batched], ranks))
+        outputs = run(*align(given, [0 if b else None for b in batched], ranks))
         return outputs, [True] * len(outputs)
 
     return jax.jit(run)
-
-
-@lru_cache(maxsize=1)
-def _torch_operator():
-    """PyTorch: one operator for all programs, with shapes for tracing and a vmap rule."""
-    import torch
-    from torch import Tensor
-
-    def run(arrays: list[Tensor], name: str, call: str) -> list[Tensor]:
-        present, options = ast.literal_eval(call)
-        outputs = _call(name, present, options, arrays)
-        # An operator must not return its inputs or views of them.
-        return [output.clone() for output in outputs]
-
-    # The schema is read from the annotations, which need these very names.
-    run.__annotations__ = {"arrays": list[Tensor], "name": str, "call": str, "return": list[Tensor]}
-    operator = torch.library.custom_op("kmeans_fx::program", run, mutates_args=())
-    operator.register_fake(_torch_shapes)
-
-    @operator.register_vmap
-    def rule(info, in_dims, arrays, name, call):
-        del info
-        present, _ = ast.literal_eval(call)
-        aligned = _align(arrays, in_dims[0], _ranks(name, present))
-        outputs = operator(aligned, name, call)
-        return outputs, [0] * len(outputs)
-
-    return operator
-
-
-def _torch_shapes(given, name, call):
-    import torch
-
-    present, options = ast.literal_eval(call)
-    rest = iter(given)
-    arrays = [next(rest) if there else None for there in present]
-    sizes = _sizes(_PROGRAMS[name].inputs, arrays, options)
-    ranks = _ranks(name, present)
-    leads = (a.shape[: a.ndim - r] for a, r in zip(given, ranks, strict=True))
-    batch = torch.broadcast_shapes(*leads)
-
-    def empty(core, dtype):
-        shape = (*batch, *(sizes[letter] for letter in core))
-        return given[0].new_empty(shape, dtype=torch.int64 if dtype else None)
-
-    return [empty(core, dtype) for core, dtype in _PROGRAMS[name].outputs]
 
 
 def _parse(shapes):
@@ -177,12 +144,13 @@ def _parse(shapes):
     return tuple((core.replace(".", ""), dtype) for core, _, dtype in parts)
 
 
-def _ranks(name, present):
+def ranks_of(name, present):
+    """Number of core dimensions of every array that is given."""
     inputs = _PROGRAMS[name].inputs
     return [len(core) for (core, _), there in zip(inputs, present, strict=True) if there]
 
 
-def _align(arrays, dims, ranks):
+def align(arrays, dims, ranks):
     """Bring the new batch axis in front of all others, so that plain broadcasting fits."""
     old = max(
         a.ndim - (d is not None) - rank for a, d, rank in zip(arrays, dims, ranks, strict=True)

@@ -91,7 +91,7 @@ def broadcast_shapes(*shapes):
     ValueError
         If two sizes differ and neither is 1.
     """
-    length = max((len(shape) for shape in shapes), default=0)
+    length = max([0, *(len(shape) for shape in shapes)])
     result = [1] * length
     for shape in shapes:
         for axis, size in enumerate(shape, start=length - len(shape)):

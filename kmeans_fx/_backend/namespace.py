@@ -1,12 +1,6 @@
 """Namespace, dtype and device facts. Everything follows the first array."""
 
 import array_api_compat as compat
-from array_api_compat import (
-    device,
-    is_jax_namespace,
-    is_numpy_namespace,
-    is_torch_namespace,
-)
 
 __all__ = [
     "accumulation_dtype",
@@ -20,6 +14,39 @@ __all__ = [
 ]
 
 _STANDARD_REALS = ("float32", "float64")
+
+
+def is_numpy_namespace(xp):
+    """Whether ``xp`` is NumPy."""
+    return xp.__name__ in ("array_api_compat.numpy", "numpy")
+
+
+def is_torch_namespace(xp):
+    """Whether ``xp`` is PyTorch."""
+    return xp.__name__ in ("array_api_compat.torch", "torch")
+
+
+def is_jax_namespace(xp):
+    """Whether ``xp`` is JAX."""
+    return xp.__name__ == "jax.numpy"
+
+
+def _is_torch(array):
+    return type(array).__module__.partition(".")[0] == "torch"
+
+
+def _namespace(array):
+    # array-api-compat caches its answers, which torch.compile warns about at each call.
+    if _is_torch(array):
+        import array_api_compat.torch as xp
+
+        return xp
+    return compat.array_namespace(array)
+
+
+def device(array):
+    """The device, as creation functions take it; None for a traced JAX array."""
+    return array.device if _is_torch(array) else compat.device(array)
 
 
 def array_namespace(**arrays):
@@ -36,10 +63,10 @@ def array_namespace(**arrays):
     for name, array in arrays.items():
         if array is None:
             continue
-        if not compat.is_array_api_obj(array):
+        if not (_is_torch(array) or compat.is_array_api_obj(array)):
             msg = f"{name} must be an array, got {type(array).__name__}"
             raise TypeError(msg)
-        space, place = compat.array_namespace(array), _placement(array)
+        space, place = _namespace(array), _placement(array)
         if xp is None:
             first_name, xp, where = name, space, place
         elif space is not xp:
@@ -60,7 +87,7 @@ def _library(xp):
 
 def _placement(array):
     # JAX places and shards by its own rules and raises by itself where it must.
-    return None if compat.is_jax_array(array) else device(array)
+    return None if is_jax_namespace(_namespace(array)) else device(array)
 
 
 def as_real(xp, array, name):

@@ -9,17 +9,15 @@ from kmeans_fx._backend.checks import (
     check_points,
     check_weights,
 )
+from kmeans_fx._backend.fixed_point import program
 from kmeans_fx._backend.namespace import array_namespace, device
-from kmeans_fx._backend.random import as_key, fold_in, split
+from kmeans_fx._backend.random import as_key, split
 from kmeans_fx._result import KMeansResult
 from kmeans_fx.algorithms._options import check_options
 from kmeans_fx.algorithms.lloyd import fit
 from kmeans_fx.init import INITS
 
 __all__ = ["kmeans"]
-
-# No counter of random_bits reaches this: the loop's draws are not those of the init.
-_LOOP = 1 << 32
 
 
 def kmeans(
@@ -105,10 +103,16 @@ def kmeans(
     start = _check_init(init, n_init, reduce)
     if n_init == 1:
         centroids = _centroids(xp, x, k, start, words, weights, metric)
-        return fit(x, centroids, weights, fold_in(words, _LOOP), options)
-    if callback is not None:
-        return _in_turn(xp, x, k, start, split(words, n_init), weights, metric, options)
-    return _side_by_side(xp, x, k, start, split(words, n_init), weights, metric, options)
+        return fit(x, centroids, weights, words, options)
+    (keys,) = _restart_keys(words, r=n_init)
+    restarts = _side_by_side if callback is None else _in_turn
+    return restarts(xp, x, k, start, keys, weights, metric, options)
+
+
+@program("w", "rw:index")
+def _restart_keys(key, *, r):
+    # A program, because torch.compile takes minutes over the arithmetic of a key.
+    return (split(key, r),)
 
 
 def _check_init(init, n_init, reduce):
@@ -149,7 +153,7 @@ def _side_by_side(xp, x, k, start, keys, weights, metric, options):
     else:
         each = [_centroids(xp, x, k, start, key, weights, metric) for key in _rows(keys)]
         centroids = xp.stack(each, axis=-3)
-    restarts = fit(rows, centroids, shares, fold_in(keys, _LOOP), options)
+    restarts = fit(rows, centroids, shares, keys, options)
     return best_of(restarts)
 
 
@@ -158,7 +162,7 @@ def _in_turn(xp, x, k, start, keys, weights, metric, options):
     results = []
     for key in _rows(keys):
         centroids = _centroids(xp, x, k, start, key, weights, metric)
-        results.append(fit(x, centroids, weights, fold_in(key, _LOOP), options))
+        results.append(fit(x, centroids, weights, key, options))
     fields = (xp.stack(field) for field in zip(*results, strict=True))
     return best_of(KMeansResult(*fields))
 
