@@ -136,12 +136,15 @@ def standardize(x, /, *, weights=None):
     """
     xp, rows, weights = _check(x, weights)
     low, high = _range(xp, rows, weights)
-    # Around the middle of the range: no digits are lost to a large mean, and a
-    # constant column has a variance of exactly 0.
-    middle = low + (high - low) / 2
-    mean = _mean(xp, rows - middle, weights)
-    deviation = _root(xp, _mean(xp, (rows - middle - mean) ** 2, weights))
-    params = ScaleParams(middle + mean, _unless_constant(xp, deviation, low, high))
+    # In units of the half range around its middle: squares neither overflow nor vanish,
+    # no digits are lost to a large mean, and a constant column deviates by 0.
+    middle, half = low / 2 + high / 2, _unless_constant(xp, high / 2 - low / 2, low, high)
+    if weights is not None:
+        rows = xp.where(weights > 0, rows, middle)
+    units = (rows - middle) / half
+    mean = _mean(xp, units, weights)
+    deviation = half * _root(xp, _mean(xp, (units - mean) ** 2, weights))
+    params = ScaleParams(middle + half * mean, _unless_constant(xp, deviation, low, high))
     return apply_scale(x, params), params
 
 

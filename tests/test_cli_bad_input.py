@@ -80,6 +80,12 @@ def test_options(refused, options, sentence):
     assert sentence in refused(GOOD, *options)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_squares_that_overflow(refused):
+    sentence = refused("a,b\n1e200,2\n-1e200,3\n5e199,1\n", "--scale", "none")
+    assert "squares that overflow" in sentence
+
+
 def test_a_column_that_is_not_numeric_is_named_with_its_reason(refused):
     sentence = refused("a,b\n1,x\n3,4\n5,6\n", "--columns", "a,b")
     assert "--columns: 'b' cannot be used: not numeric ('x' in row 1)" in sentence

@@ -103,9 +103,18 @@ def test_large_mean_keeps_its_digits(xp, asarray, to_numpy, dtype):
 
 
 @pytest.mark.parametrize("scaling", COLUMN_SCALINGS)
+@pytest.mark.parametrize("factor", [1e-30, 1e30])
+def test_units_do_not_matter(xp, asarray, to_numpy, scaling, factor):
+    values = np.random.default_rng(1).standard_normal((50, 2))
+    plain, _ = scaling(asarray(xp, values))
+    rescaled, _ = scaling(asarray(xp, values * factor))
+    np.testing.assert_allclose(to_numpy(rescaled), to_numpy(plain), atol=1e-5)
+
+
+@pytest.mark.parametrize("scaling", COLUMN_SCALINGS)
 def test_weight_m_is_m_copies_and_zero_is_absent(xp, asarray, to_numpy, scaling):
     values, counts = table(40), np.random.default_rng(2).integers(0, 4, size=40)
-    values[counts == 0] *= 1e3
+    values[counts == 0] *= 1e30  # the square of which overflows float32
     weights = asarray(xp, counts.astype(np.float64))
     _, weighted = scaling(asarray(xp, values), weights=weights)
     _, repeated = scaling(asarray(xp, np.repeat(values, counts, axis=0)))

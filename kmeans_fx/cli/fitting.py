@@ -55,6 +55,8 @@ def fit(xp, values, *, k, scale, metric, seed, callback, **options):
         result = kmeans_fx.kmeans(x, k, key=seed, metric=metric, callback=callback, **options)
     except ValueError as error:
         raise BadInputError(str(error)) from error
+    if int(result.status) == kmeans_fx.NONFINITE:
+        raise BadInputError(kmeans_fx.describe(result.status))
     distances = kmeans_fx.assign(x, result.centroids, metric=metric).distances
     centroids = result.centroids
     # Directions have no place in the units of the file.
