@@ -221,11 +221,13 @@ def _block_sums(xp, p, size):
 
 
 def _invert(xp, p, draws):
-    """The first index whose cumulated ``p`` exceeds ``draws`` times the total."""
+    """The first index of positive ``p`` whose cumulated ``p`` exceeds ``draws`` times the total."""
     cumulated = xp.cumulative_sum(p, axis=-1)
-    total = cumulated[..., -1:]
-    target = draws[..., None] * total
-    index = xp.sum(xp.astype(cumulated <= target, xp.int32), axis=-1)
-    # Rounding must not carry the target past the last entry that adds to the total.
-    last = xp.sum(xp.astype(cumulated < total, xp.int32), axis=-1)
-    return xp.minimum(index, last)
+    target = draws[..., None] * cumulated[..., -1:]
+    places = xp.arange(p.shape[-1], device=device(p))
+    # Where sums are kept as a tree (JAX), rounding may let them rise at an entry of 0.
+    positive = p > 0
+    first = xp.where((cumulated > target) & positive, places, xp.full_like(places, p.shape[-1]))
+    # Nor must it carry the target past the last positive entry.
+    last = xp.where(positive, places, xp.zeros_like(places))
+    return xp.minimum(xp.min(first, axis=-1), xp.max(last, axis=-1))
