@@ -134,7 +134,7 @@ def _jax_program(name, present, options):
     def rule(axis_size, batched, *given):
         del axis_size
         outputs = run(*align(given, [0 if b else None for b in batched], ranks))
-        return outputs, [True] * len(outputs)
+        return outputs, (True,) * len(outputs)
 
     return jax.jit(run)
 
