@@ -109,11 +109,12 @@ def choose_random_points(x, weights, key, *, k):
     xp = array_namespace(x=x)
     p = _ones(x, weights, key)
     # Every turn takes a row or rules a value out, so 2 k turns are enough.
-    draws = uniform(key, (2 * k, 1, 2), p.dtype)
+    draws = uniform(key, (2 * k, 2), p.dtype)
     index = xp.arange(x.shape[-2], device=device(x))
 
     def body(state):
-        row = _draw(state.reach, _turn(draws, state.turn), state.indices[..., :1])[..., 0]
+        draw = take_rows(xp, draws, state.turn[..., None])
+        row = _draw(state.reach, draw, state.indices[..., :1])[..., 0]
         again = _equals_chosen(xp, x, row, state) & xp.any(state.reach > 0, axis=-1)
         spent = index == row[..., None]
         same = cond(again, lambda _: _Mask(_equal_rows(x, row)), lambda _: _Mask(spent), None).rows
@@ -126,8 +127,7 @@ def choose_random_points(x, weights, key, *, k):
 
     zero = xp.zeros(p.shape[:-1], dtype=index_dtype(xp, x), device=device(x))
     indices = xp.zeros((*p.shape[:-1], k), dtype=zero.dtype, device=device(x))
-    turn = xp.zeros((), dtype=zero.dtype, device=device(x))
-    state = _Points(indices, p, turn, zero)
+    state = _Points(indices, p, zero, zero)
     state = while_loop(lambda s: s.count < k, body, state, max_steps=2 * k)
     return (state.indices,)
 
@@ -143,7 +143,7 @@ def choose_random_partition(x, weights, key, *, k):
 
 
 class _Points(NamedTuple):
-    """As _Sampling, with the number of rows that each member of the batch has."""
+    """As _Sampling, with the turn and the number of rows so far of each member of the batch."""
 
     indices: object
     reach: object
