@@ -61,7 +61,7 @@ class Entry:
     contender: Contender
     worker: Worker
     first: float = math.nan
-    extra: int | None = None
+    extra: dict[str, int | None] = field(default_factory=dict)
     n_iter: int | None = None
     times: list[float] = field(default_factory=list)
     inertias: list[float] = field(default_factory=list)
@@ -160,7 +160,7 @@ def _finish(entry, plan, folder, settings) -> bool:
         raise WorkerError("runs too short: the difference of two is lost in the noise")
     with ExitStack() as stack:
         worker = _start(entry.contender, folder, settings, stack)
-        entry.extra = worker.ask("weigh", task=plan.task, options=plan.calls(0)[-1])["extra"]
+        entry.extra = worker.ask("weigh", task=plan.task, options=plan.calls(0)[-1])
     return True
 
 
@@ -175,7 +175,8 @@ def _row(entry, entries, plan, x, workload, settings) -> dict:
         "min": min(entry.times),
         "max": max(entry.times),
         "first": entry.first,
-        "extra_bytes": entry.extra,
+        "extra_bytes": entry.extra.get("second"),
+        "extra_bytes_of_first_call": entry.extra.get("first"),
         "n_iter": entry.n_iter,
         "inertia": quality,
         "own_start": entry.contender.own_start and plan.task == "lloyd",

@@ -38,10 +38,11 @@ class Session:
         return {"seconds": seconds, "n_iter": self._iterations()}
 
     def weigh(self, task, options):
-        """Tell the peak of memory of one run beyond the data (None: cannot be told).
+        """Tell the peaks of memory beyond the data of a first and of a second run.
 
-        A run on a few rows comes first, so that the code of the library, its threads and its
-        compiler are in the baseline, and what is left is what the size of the data costs.
+        A run on a few rows comes before, so that the code of the library, its threads and its
+        compiler are in the baseline, and what is left is what the size of the data costs. The
+        second peak is free of compilation, and has what the first run kept. None: cannot be told.
         """
         few = max(1000, self.start.shape[-2]) if self.x.ndim == 2 else 1
         self.contender.setup(self.x[:few], self.start if self.x.ndim == 2 else self.start[:few])
@@ -49,14 +50,20 @@ class Session:
         self.contender.setup(self.x, self.start)
         self.last = None
         baseline = memory.resident()
-        known = memory.reset_peak()
-        self.run(task, options)
-        return {"extra": memory.peak() - baseline if known else None}
+        return {run: self._peak(task, options, baseline) for run in ("first", "second")}
 
     def save(self, path):
         """Write the centroids of the last run as float64."""
         np.save(path, np.asarray(self.last.centroids, dtype=np.float64))
         return {}
+
+    def _peak(self, task, options, baseline):
+        self.last = None
+        memory.resident()  # what the run before let go of is given back
+        if not memory.reset_peak():
+            return None
+        self.run(task, options)
+        return memory.peak() - baseline
 
     def _iterations(self):
         """Return how many iterations the last run made, the most over a batch."""

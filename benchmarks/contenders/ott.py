@@ -15,9 +15,9 @@ class Ott(Contender):
         return 3 * 4 * n * k
 
     def setup(self, x, start):
-        import jax.numpy as jnp
+        import jax
 
-        super().setup(jnp.asarray(x), jnp.asarray(start))
+        super().setup(*jax.block_until_ready((jax.numpy.asarray(x), jax.numpy.asarray(start))))
 
     def lloyd(self, max_iter):
         return _outcome(_jitted_lloyd(max_iter)(self.x, self.start))
