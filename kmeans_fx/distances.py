@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from kmeans_fx._backend.checks import check_features, check_points
-from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, device
+from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace
 from kmeans_fx._backend.segment import segment_sum, take_rows
 from kmeans_fx._backend.transform import stop_gradient
 
@@ -153,31 +153,65 @@ def _same(x):
 def weighted_median(x, labels, k, weights=None):
     """Per-feature weighted median of every cluster, (..., k, d); 0 where it is empty.
 
-    Where the weight splits evenly, the middle of the two median rows, as usual.
-    Holds about four arrays of the size of ``x``.
+    Where the weight splits evenly, up to rounding, the middle of the two median rows,
+    as usual. Holds about five arrays of the size of ``x``.
     """
     xp = array_namespace(x=x)
-    batch = labels.shape
-    labels = xp.broadcast_to(labels[..., None], (*batch, x.shape[-1]))
-    x = xp.broadcast_to(x, labels.shape)
-    weights = xp.ones(batch, dtype=x.dtype, device=device(x)) if weights is None else weights
-    weights = xp.broadcast_to(weights[..., None], labels.shape)
+    if weights is not None:
+        # An absent row is in no cluster.
+        labels = xp.where(weights > 0, labels, xp.full_like(labels, k))
+    columns = xp.broadcast_to(labels[..., None], (*labels.shape, x.shape[-1]))
+    x = xp.broadcast_to(x, columns.shape)
     # Sort by value, then stably by label: each cluster is one sorted run.
     order = xp.argsort(x, axis=-2, stable=True)
-    by_label = xp.argsort(xp.take_along_axis(labels, order, axis=-2), axis=-2, stable=True)
+    by_label = xp.argsort(xp.take_along_axis(columns, order, axis=-2), axis=-2, stable=True)
     order = xp.take_along_axis(order, by_label, axis=-2)
-    x, weights = (xp.take_along_axis(a, order, axis=-2) for a in (x, weights))
-    labels = xp.take_along_axis(labels, order, axis=-2)[..., 0]
+    sizes = segment_sum(xp.ones_like(order[..., :1]), labels, k + 1)[..., :k, :]
+    starts = xp.cumulative_sum(sizes, axis=-2) - sizes
+    if weights is None:
+        lower, upper = (sizes - 1) // 2, sizes // 2
+    else:
+        runs = xp.take_along_axis(columns, order, axis=-2)[..., 0]
+        weights = xp.broadcast_to(weights[..., None], columns.shape)
+        weights = xp.take_along_axis(weights, order, axis=-2)
+        lower, upper = _half_ranks(xp, weights, runs, k, order.dtype)
 
-    totals = segment_sum(weights, labels, k)
-    before = xp.cumulative_sum(totals, axis=-2) - totals
-    upto = xp.cumulative_sum(weights, axis=-2)
-    half = take_rows(xp, before + totals / 2, labels)
-    since = xp.concat([xp.zeros_like(upto[..., :1, :]), upto[..., :-1, :]], axis=-2)
-    lower = (upto >= half) & (since < half)
-    upper = (upto > half) & (since <= half)
-    chosen = xp.astype(lower, x.dtype) + xp.astype(upper, x.dtype)
-    return segment_sum(x * chosen, labels, k) / 2
+    def row(rank):
+        place = xp.clip(starts + rank, 0, x.shape[-2] - 1)
+        place = xp.broadcast_to(place, (*place.shape[:-1], x.shape[-1]))
+        return xp.take_along_axis(x, xp.take_along_axis(order, place, axis=-2), axis=-2)
+
+    medians = (row(lower) + row(upper)) / 2
+    return xp.where(sizes > 0, medians, xp.zeros_like(medians))
+
+
+def _half_ranks(xp, weights, runs, k, index):
+    """How many rows of each run hold less than half of its weight, and at most half."""
+    upto = _sums_in_runs(xp, weights, runs)
+    last = xp.concat([runs[..., 1:] != runs[..., :-1], xp.ones_like(runs[..., :1]) > 0], axis=-1)
+    totals = segment_sum(xp.where(last[..., None], upto, xp.zeros_like(upto)), runs, k + 1)
+    half = take_rows(xp, totals, runs) / 2
+    slack = half * (32 * float(xp.finfo(weights.dtype).eps))
+    less, at_most = (
+        segment_sum(xp.astype(reached, index), runs, k + 1)[..., :k, :]
+        for reached in (upto < half - slack, upto <= half + slack)
+    )
+    return less, at_most
+
+
+def _sums_in_runs(xp, values, runs):
+    """Cumulative sums (..., n, d) that start again at each run of equal labels.
+
+    By doubling, so that a light cluster keeps its digits next to a heavy one.
+    """
+    step = 1
+    while step < runs.shape[-1]:
+        same = (runs[..., step:] == runs[..., :-step])[..., None]
+        before = values[..., :-step, :]
+        rest = values[..., step:, :] + xp.where(same, before, xp.zeros_like(before))
+        values = xp.concat([values[..., :step, :], rest], axis=-2)
+        step *= 2
+    return values
 
 
 METRICS = {
