@@ -137,8 +137,8 @@ def update_centroids(stats, centroids, /, *, metric="sqeuclidean"):
         raise ValueError(msg)
     array_namespace(sums=stats.sums, centroids=centroids)
     xp, sums = check_points(sums=stats.sums)
-    centroids = check_features(xp, sums, centroids=centroids)
-    means = cluster_means(xp, stats, xp.astype(centroids, sums.dtype, copy=False))
+    _, centroids = check_points(centroids=centroids)
+    means = cluster_means(xp, stats, check_features(xp, sums, centroids=centroids))
     means = means if metric.project is None else metric.project(means)
     return xp.astype(means, centroids.dtype, copy=False)
 
