@@ -23,9 +23,13 @@ class Space(NamedTuple):
     origin: object
     chunk_size: int | None
 
+    def mapped(self, x):
+        """Mapped rows, in the accumulation dtype."""
+        return _mapped(self.metric, x)
+
     def rows(self, x):
         """Mapped and centred rows, in the accumulation dtype."""
-        return _mapped(self.metric, x) - self.origin[..., None, :]
+        return self.mapped(x) - self.origin[..., None, :]
 
     def relative(self, centroids):
         """Centroids given in the units of the rows, relative to the origin."""
@@ -112,7 +116,7 @@ def map_rows(block, rows, centroids, columns, chunk_size):
     leads = [x.ndim - 2, centroids.ndim - 2, *(a.ndim - 1 for a in others if a is not None)]
     if max(leads) > 0:
         return block(*rows)
-    return map_blocks(block, rows, chunk_size or rows_per_block(columns))
+    return map_blocks(block, rows, chunk_size or rows_per_block(array_namespace(x=x), columns))
 
 
 def centred_space(x, weights, metric, chunk_size, reduce=None):

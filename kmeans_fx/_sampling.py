@@ -36,7 +36,7 @@ def choose_kmeans_plusplus(x, weights, key, *, k, metric, n_trials):
     space = centred_space(x, weights, as_metric(metric), None)
     draws = uniform(key, (k, n_trials, 2), space.origin.dtype)
     first = _draw(_ones(x, weights, key), draws[..., 0, :1, :])[..., 0]
-    norms = _reach(x, xp.zeros_like(space.origin), space)
+    norms = _reach(x, space.origin, space)
 
     def body(state):
         p = state.reach if weights is None else state.reach * weights
@@ -216,18 +216,19 @@ def _put(indices, place, new):
 def _reach_of(x, row, space):
     """The reach from the row at one index (...)."""
     xp = array_namespace(x=x)
-    return _reach(x, space.relative(take_rows(xp, x, row[..., None]))[..., 0, :], space)
+    return _reach(x, space.mapped(take_rows(xp, x, row[..., None]))[..., 0, :], space)
 
 
 def _reach(x, row, space):
-    """How far all rows are from one (..., d), as the sampling counts it.
+    """How far all rows are from a mapped one (..., d), as the sampling counts it.
 
-    Exact differences: 0 for the copies of the row, and for nothing else.
+    Differences of rows that are not centred, which would round near ones together:
+    0 for the copies of the row, and else only where a square vanishes.
     """
     xp = array_namespace(x=x)
 
     def block(part):
-        rows = space.rows(part)
+        rows = space.mapped(part)
         if space.metric.embed is None:
             return (space.metric.distance(rows, row[..., None, :]),), ()
         return (xp.sum((rows - row[..., None, :]) ** 2, axis=-1),), ()
@@ -238,11 +239,11 @@ def _reach(x, row, space):
 def _reach_of_nearest(x, indices, space):
     """The reach from the nearest of the rows at ``indices`` (..., m)."""
     xp = array_namespace(x=x)
-    centroids = space.relative(take_rows(xp, x, indices))
-    labels = partition(x, centroids, None, space, stats=False).labels
+    centroids = space.mapped(take_rows(xp, x, indices))
+    labels = partition(x, space.relative(centroids), None, space, stats=False).labels
 
     def block(part, own):
-        rows, nearest = space.rows(part), take_rows(xp, centroids, own)
+        rows, nearest = space.mapped(part), take_rows(xp, centroids, own)
         if space.metric.embed is None:
             return (space.metric.distance(rows, nearest),), ()
         return (xp.sum((rows - nearest) ** 2, axis=-1),), ()
