@@ -86,12 +86,12 @@ def label_change(fraction):
 
 def any_of(*rules):
     """Stop as soon as one of the rules is met."""
-    return Rule("any", tuple(as_rule(rule) for rule in rules))
+    return Rule("any", _parts(rules))
 
 
 def all_of(*rules):
     """Stop when all rules are met in the same iteration."""
-    return Rule("all", tuple(as_rule(rule) for rule in rules))
+    return Rule("all", _parts(rules))
 
 
 def as_rule(tol):
@@ -103,6 +103,13 @@ def as_rule(tol):
         If ``tol`` is neither a Rule nor a non-negative number.
     """
     return tol if isinstance(tol, Rule) else centroid_shift(tol)
+
+
+def _parts(rules):
+    if not rules:
+        msg = "rules must not be empty"
+        raise ValueError(msg)
+    return tuple(as_rule(rule) for rule in rules)
 
 
 def has_converged(progress, rule):
@@ -165,13 +172,22 @@ def describe(status):
     -------
     str
 
+    Raises
+    ------
+    ValueError
+        If there is no such status.
+
     Examples
     --------
     >>> from kmeans_fx import CONVERGED, describe
     >>> describe(CONVERGED)
     'The stopping rule was met.'
     """
-    return _MESSAGES[int(status)]
+    code = int(status)
+    if code not in _MESSAGES:
+        msg = f"status must be from 0 to {max(_MESSAGES)}, got {code}"
+        raise ValueError(msg)
+    return _MESSAGES[code]
 
 
 def _bound(name, value):
