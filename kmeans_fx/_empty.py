@@ -7,7 +7,7 @@ it and a row of weight 0 as none.
 
 from typing import NamedTuple
 
-from kmeans_fx._backend.loop import while_loop
+from kmeans_fx._backend.loop import cond, while_loop
 from kmeans_fx._backend.namespace import array_namespace, device
 from kmeans_fx._backend.nearest import nearest, score_table
 from kmeans_fx._backend.random import choice, fold_in, randint, uniform
@@ -28,15 +28,26 @@ def fill_empty(policy, x, weights, key, labels, counts, centroids, state, space)
     ``labels`` and ``counts`` are the assignment that gave them, and ``state`` holds
     the centroids before it.
     """
+    xp = array_namespace(counts=counts)
     missing = counts == 0
-    if policy == "farthest":
-        return farthest(x, labels, weights, centroids, state.centroids, missing, space)
-    if policy == "random":
-        return random(x, weights, key, centroids, missing, state.n_iter, space)
-    if policy == "split":
-        return split(centroids, counts, missing, state.variance)
-    # "keep" leaves them where they are; "merge" drops them until the end.
-    return centroids
+
+    def place(placed):
+        if policy == "farthest":
+            return farthest(x, labels, weights, *placed, state.centroids, missing, space)
+        if policy == "random":
+            return random(x, weights, key, *placed, missing, state.n_iter, space)
+        return split(*placed, counts, missing, state.variance)
+
+    if policy in ("merge", "keep"):
+        # "keep" leaves them where they are; "merge" drops them until the end.
+        return centroids
+    return cond(xp.any(missing, axis=-1), place, lambda placed: placed, Placed(centroids)).centroids
+
+
+class Placed(NamedTuple):
+    """Centroids, those of empty clusters in their place."""
+
+    centroids: object
 
 
 class _Filling(NamedTuple):
@@ -74,7 +85,7 @@ def farthest(x, labels, weights, centroids, previous, missing, space):
 
     infinite = xp.full(labels.shape, xp.inf, dtype=centroids.dtype, device=device(x))
     state = _Filling(centroids, missing, infinite)
-    return _fill(body, state).centroids
+    return Placed(_fill(body, state).centroids)
 
 
 def random(x, weights, key, centroids, missing, n_iter, space):
@@ -86,7 +97,8 @@ def random(x, weights, key, centroids, missing, n_iter, space):
         rows = xp.astype(randint(key, (k,), x.shape[-2]), n_iter.dtype)
     else:
         rows = choice(uniform(key, (k, 2), weights.dtype), weights)
-    return xp.where(missing[..., None], space.relative(take_rows(xp, x, rows)), centroids)
+    placed = xp.where(missing[..., None], space.relative(take_rows(xp, x, rows)), centroids)
+    return Placed(placed)
 
 
 def split(centroids, counts, missing, variance):
@@ -113,7 +125,7 @@ def split(centroids, counts, missing, variance):
             xp.where(first | largest, halved, state.reach),
         )
 
-    return _fill(body, _Filling(centroids, missing, counts)).centroids
+    return Placed(_fill(body, _Filling(centroids, missing, counts)).centroids)
 
 
 def copy_nearest(centroids, missing):

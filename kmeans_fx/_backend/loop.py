@@ -20,11 +20,15 @@ def while_loop(running, body, state, /, *, max_steps, eager=False):
     eager : bool
         Run from Python whatever the backend, because ``body`` talks to the caller.
     """
+    engine = _engine(state, eager)
+    single = running(state).ndim == 0
 
     def step(current):
+        # Textbook form: body(current). But the finished members of a batch stay.
         return _select(running(current), body(current), current)
 
-    return _engine(state, eager)(running, step, state, max_steps)
+    stops = engine in (_while_python, _while_lax)
+    return engine(running, body if single and stops else step, state, max_steps)
 
 
 def cond(predicate, if_true, if_false, operand):
@@ -89,11 +93,15 @@ def _while_torch(running, step, state, max_steps):
 
     kind = type(state)
 
-    def body(*leaves):
-        # The operator forbids outputs that alias its inputs.
-        return tuple(leaf.clone() for leaf in step(kind(*leaves)))
+    def fresh(leaves):
+        # The operator forbids aliases, and wants the same strides in every turn.
+        return tuple(leaf.clone(memory_format=torch.contiguous_format) for leaf in leaves)
 
-    leaves = torch.while_loop(lambda *leaves: torch.any(running(kind(*leaves))), body, tuple(state))
+    leaves = torch.while_loop(
+        lambda *leaves: torch.any(running(kind(*leaves))),
+        lambda *leaves: fresh(step(kind(*leaves))),
+        fresh(state),
+    )
     return kind(*leaves)
 
 
@@ -109,9 +117,16 @@ def _readable(array):
     if not is_torch_namespace(array_namespace(array=array)):
         return True
     from torch import compiler
-    from torch._C._functorch import is_batchedtensor
+    from torch._C import _functorch
 
-    return not compiler.is_compiling() and not is_batchedtensor(array)
+    if compiler.is_compiling():
+        return False
+    # Transforms nest: a batch may hide below the wrapper of a gradient.
+    while _functorch.is_functorch_wrapped_tensor(array):
+        if _functorch.is_batchedtensor(array):
+            return False
+        array = _functorch.get_unwrapped(array)
+    return True
 
 
 def _select(active, new, old):
