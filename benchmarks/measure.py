@@ -64,6 +64,7 @@ class Entry:
     extra: dict[str, int | None] = field(default_factory=dict)
     n_iter: int | None = None
     times: list[float] = field(default_factory=list)
+    saved: list[Path] = field(default_factory=list)
     inertias: list[float] = field(default_factory=list)
 
 
@@ -103,8 +104,7 @@ def compare(workload: Workload, planner: Callable, contenders: list, settings: S
         weigh = plan, folder, settings
         entries = [e for e in entries if attempt(e.contender, _finish, e, *weigh)]
         for entry in entries:
-            for path in sorted(folder.glob(f"{entry.contender.name}-*.npy")):
-                entry.inertias.append(inertia(x, np.load(path)))
+            entry.inertias = [inertia(x, np.load(path)) for path in entry.saved]
     return [_row(e, entries, plan, x, workload, settings) for e in entries], skipped
 
 
@@ -149,7 +149,9 @@ def _repeat(entry, plan, repeat, folder) -> bool:
     entry.times.append(plan.seconds(replies))
     entry.n_iter = replies[-1]["n_iter"]
     # The last call of a repeat is the one whose result is judged, after all timing is over.
-    entry.worker.ask("save", path=str(folder / f"{entry.contender.name}-{repeat:03}.npy"))
+    path = folder / f"{entry.contender.name}-{repeat}.npy"
+    entry.worker.ask("save", path=str(path))
+    entry.saved.append(path)
     return True
 
 
