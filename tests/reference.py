@@ -40,9 +40,10 @@ def lloyd(x, centroids, weights=None, max_iter=300):
     for n_iter in range(1, max_iter + 1):  # noqa: B007 - the count is a result
         labels, _ = nearest(x, centroids)
         centroids = means(x, labels, weights, centroids)
-        if labels == previous:
+        present = [label for label, weight in zip(labels, weights, strict=True) if weight > 0]
+        if present == previous:
             break
-        previous = labels
+        previous = present
     labels, distances = nearest(x, centroids)
     inertia = sum(w * far for w, far in zip(weights, distances, strict=True))
     return np.asarray(centroids), np.asarray(labels), inertia, n_iter
