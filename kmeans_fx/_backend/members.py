@@ -52,8 +52,8 @@ class _Member:
             return
         own = prod(lead)
         self.array = xp.reshape(array, (own, *array.shape[len(lead) :]))
-        index = xp.reshape(xp.arange(own, device=device(array)), lead)
-        self.index = xp.reshape(xp.broadcast_to(index, batch), (-1,))
+        self.places = _places(lead, batch)
+        self.index = xp.asarray(self.places, device=device(array))
 
     def group(self, members):
         if self.shared:
@@ -63,7 +63,17 @@ class _Member:
     def one(self, member):
         if self.shared:
             return self.array
-        return self.array[self.index[member], ...]
+        # A Python int, where there is one, takes a view on every backend.
+        place = self.places[member] if isinstance(member, int) else self.index[member]
+        return self.array[place, ...]
+
+
+def _places(lead, batch):
+    """For every member of the batch, which member of the array of fewer is its."""
+    places = [0]
+    for size, own in zip(batch, (1,) * (len(batch) - len(lead)) + tuple(lead), strict=True):
+        places = [p * own + (i if own > 1 else 0) for p in places for i in range(size)]
+    return places
 
 
 def _run(xp, function, members, size, group):
