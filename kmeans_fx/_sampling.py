@@ -7,6 +7,7 @@ from kmeans_fx._backend.fixed_point import program
 from kmeans_fx._backend.loop import cond, while_loop
 from kmeans_fx._backend.members import broadcast_shapes
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, device, index_dtype
+from kmeans_fx._backend.nearest import squared_norms
 from kmeans_fx._backend.random import choice, fold_in, randint, uniform
 from kmeans_fx._backend.segment import take_rows
 from kmeans_fx._partition import centred_space, map_rows, partition
@@ -225,13 +226,12 @@ def _reach(x, row, space):
     Differences of rows that are not centred, which would round near ones together:
     0 for the copies of the row, and else only where a square vanishes.
     """
-    xp = array_namespace(x=x)
 
     def block(part):
         rows = space.mapped(part)
         if space.metric.embed is None:
             return (space.metric.distance(rows, row[..., None, :]),), ()
-        return (xp.sum((rows - row[..., None, :]) ** 2, axis=-1),), ()
+        return (squared_norms(rows - row[..., None, :]),), ()
 
     return map_rows(block, (x,), row[..., None, :], 3 * x.shape[-1], space.chunk_size)[0][0]
 
@@ -246,7 +246,7 @@ def _reach_of_nearest(x, indices, space):
         rows, nearest = space.mapped(part), take_rows(xp, centroids, own)
         if space.metric.embed is None:
             return (space.metric.distance(rows, nearest),), ()
-        return (xp.sum((rows - nearest) ** 2, axis=-1),), ()
+        return (squared_norms(rows - nearest),), ()
 
     return map_rows(block, (x, labels), centroids, 4 * x.shape[-1], space.chunk_size)[0][0]
 
@@ -265,7 +265,8 @@ def _potentials(x, norms, weights, reach, candidates, space):
             # |x|^2 - 2 x.c + |c|^2: its rounding can only change which trial is kept.
             far = xp.matmul(operand, xp.matrix_transpose(rows)) + squares + norm[..., None, :]
         left = xp.minimum(far, near[..., None, :])
-        return (), (xp.sum(left if share is None else left * share[..., None, :], axis=-1),)
+        mass = xp.ones_like(near) if share is None else share
+        return (), (xp.matmul(left, mass[..., None])[..., 0],)
 
     columns = x.shape[-1] + 3 * candidates.shape[-2]
     rows = (x, norms, reach, weights)

@@ -98,6 +98,6 @@ def test_an_error_in_a_thread_reaches_the_caller():
 
 
 def test_a_block_holds_what_its_budget_allows():
-    assert rows_per_block(128, itemsize=4, budget=1 << 20) == 2048
-    assert rows_per_block(10**9) == 64
-    assert rows_per_block(0) == rows_per_block(1) == 8192
+    assert rows_per_block(np, 1024) == 1024
+    assert rows_per_block(np, 10**9) == 64
+    assert rows_per_block(np, 0) == rows_per_block(np, 1) == 8192

@@ -14,6 +14,7 @@ from kmeans_fx._backend.namespace import (
     is_jax_namespace,
     is_numpy_namespace,
 )
+from kmeans_fx._backend.transform import quiet
 
 __all__ = ["map_blocks", "rows_per_block"]
 
@@ -115,7 +116,8 @@ def _map_threads(xp, function, arrays, size):
 
     def task(start):
         stop = min(start + span, n)
-        return _map_python(xp, function, arrays, range(start, stop, size), size, stop)
+        with quiet(xp):  # a thread does not inherit it
+            return _map_python(xp, function, arrays, range(start, stop, size), size, stop)
 
     workers = min(_threads(), len(starts))
     if workers == 1:

@@ -14,9 +14,10 @@ from kmeans_fx._backend.members import broadcast_shapes, map_members
 from kmeans_fx._backend.namespace import (
     array_namespace,
     is_jax_namespace,
+    is_numpy_namespace,
     is_torch_namespace,
 )
-from kmeans_fx._backend.transform import stop_gradient
+from kmeans_fx._backend.transform import quiet, stop_gradient
 
 __all__ = ["align", "call", "opaque", "program", "ranks_of", "shapes_of"]
 
@@ -71,12 +72,16 @@ def opaque(name, arrays, options):
         from kmeans_fx._backend.operator import run
 
         return tuple(run(given, name, repr((present, options))))
-    return tuple(call(name, present, options, given))
+    return _in_the_open(name, arrays, options)
 
 
 def _in_the_open(name, arrays, options):
     present, given = _split(arrays)
-    return tuple(call(name, present, options, given))
+    xp = array_namespace(array=given[0])
+    with quiet(xp):
+        outputs = call(name, present, options, given)
+    # NumPy's reductions give scalars, and a result holds arrays.
+    return tuple(xp.asarray(o) if is_numpy_namespace(xp) else o for o in outputs)
 
 
 def _split(arrays):

@@ -13,7 +13,10 @@ from kmeans_fx._backend.namespace import (
     is_torch_namespace,
 )
 
-__all__ = ["nearest", "score_table"]
+__all__ = ["nearest", "score_table", "squared_norms"]
+
+# From here on XLA's product with ones is faster than its sum along the last axis.
+_MANY_COLUMNS = 16
 
 
 def score_table(centroids, dropped=None):
@@ -40,6 +43,17 @@ def nearest(rows, table):
         if is_jax_namespace(xp):
             return _nearest_jax(rows, operand, bias)
     return _nearest(xp, rows, operand, bias)
+
+
+def squared_norms(rows):
+    """Sum of squares of every row: (..., n, d) to (..., n)."""
+    xp = array_namespace(rows=rows)
+    if is_numpy_namespace(xp):
+        return xp.einsum("...ij,...ij->...i", rows, rows)
+    if is_jax_namespace(xp) and rows.shape[-1] >= _MANY_COLUMNS:
+        ones = xp.ones(rows.shape[-1], dtype=rows.dtype)
+        return xp.matmul(rows * rows, ones, precision="highest")
+    return xp.sum(rows * rows, axis=-1)
 
 
 def _nearest(xp, rows, operand, bias):

@@ -1,8 +1,15 @@
 """What a transformation sees: stop_gradient, jit, and whether values can be read."""
 
-from kmeans_fx._backend.namespace import array_namespace, is_jax_namespace, is_torch_namespace
+from contextlib import nullcontext
 
-__all__ = ["is_concrete", "jit", "stop_gradient", "tracks_gradients"]
+from kmeans_fx._backend.namespace import (
+    array_namespace,
+    is_jax_namespace,
+    is_numpy_namespace,
+    is_torch_namespace,
+)
+
+__all__ = ["is_concrete", "jit", "quiet", "stop_gradient", "tracks_gradients"]
 
 
 def stop_gradient(array):
@@ -60,6 +67,15 @@ def jit(function, array):
 
         return jax_jit(function)
     return function
+
+
+def quiet(xp):
+    """A context in which NumPy does not warn: overflow and NaN end in the status."""
+    if not is_numpy_namespace(xp):
+        return nullcontext()
+    from numpy import errstate
+
+    return errstate(all="ignore")
 
 
 def _in_functorch():
