@@ -80,6 +80,7 @@ def initial_state(x, centroids, weights, key, options):
         # Data without any spread: then every shift but 0 is too large.
         spread = xp.where(spread > 0, spread, xp.ones_like(spread))
     usable = xp.isfinite(xp.sum(space.origin, axis=-1))
+    usable = usable & xp.all(xp.isfinite(centroids), axis=(-2, -1))
     if weights is not None:
         usable = usable & xp.all(weights >= 0, axis=-1)
         if options.reduce is None:
