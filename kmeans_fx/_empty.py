@@ -5,7 +5,7 @@ only or in proportion to their weight, so that a row of weight m acts as m copie
 it and a row of weight 0 as none.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kmeans_fx._backend.loop import cond, while_loop
 from kmeans_fx._backend.namespace import array_namespace, device
@@ -31,12 +31,12 @@ def fill_empty(policy, x, weights, key, labels, counts, centroids, state, space)
     xp = array_namespace(counts=counts)
     missing = counts == 0
 
-    def place(placed):
+    def place(_):
         if policy == "farthest":
-            return farthest(x, labels, weights, *placed, state.centroids, missing, space)
+            return farthest(x, labels, weights, centroids, state.centroids, missing, space)
         if policy == "random":
-            return random(x, weights, key, *placed, missing, state.n_iter, space)
-        return split(*placed, counts, missing, state.variance)
+            return random(x, weights, key, centroids, missing, state.n_iter, space)
+        return split(centroids, counts, missing, state.variance)
 
     if policy in ("merge", "keep"):
         # "keep" leaves them where they are; "merge" drops them until the end.
@@ -47,7 +47,7 @@ def fill_empty(policy, x, weights, key, labels, counts, centroids, state, space)
 class Placed(NamedTuple):
     """Centroids, those of empty clusters in their place."""
 
-    centroids: object
+    centroids: Any
 
 
 class _Filling(NamedTuple):
@@ -57,9 +57,9 @@ class _Filling(NamedTuple):
     each cluster's count.
     """
 
-    centroids: object
-    missing: object
-    reach: object
+    centroids: Any
+    missing: Any
+    reach: Any
 
 
 def farthest(x, labels, weights, centroids, previous, missing, space):

@@ -1,6 +1,6 @@
 """One pass over the rows: labels, distances and cluster statistics, block by block."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kmeans_fx._backend.blocks import map_blocks, rows_per_block
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, device
@@ -19,8 +19,8 @@ class Space(NamedTuple):
     Centroids are kept relative to it.
     """
 
-    metric: object
-    origin: object
+    metric: Any
+    origin: Any
     chunk_size: int | None
 
     def mapped(self, x):
@@ -43,9 +43,9 @@ class Space(NamedTuple):
 class Partition(NamedTuple):
     """An assignment; what was not asked for is None."""
 
-    labels: object
+    labels: Any
     stats: ClusterStats | None
-    inertia: object
+    inertia: Any
 
 
 def partition(x, centroids, weights, space, *, dropped=None, stats=True, distances=False):

@@ -1,6 +1,6 @@
 """The result of a fit, and its derivative."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace
 from kmeans_fx._backend.segment import segment_stats, take_rows
@@ -29,12 +29,12 @@ class KMeansResult(NamedTuple):
         Inertia at the start of every iteration if asked for, then NaN.
     """
 
-    centroids: object
-    labels: object
-    inertia: object
-    n_iter: object
-    status: object
-    history: object
+    centroids: Any
+    labels: Any
+    inertia: Any
+    n_iter: Any
+    status: Any
+    history: Any
 
 
 def attach_gradients(x, weights, previous, result, metric, reduce):
@@ -51,9 +51,13 @@ def attach_gradients(x, weights, previous, result, metric, reduce):
     fixed = xp.astype(stop_gradient(result.centroids), rows.dtype, copy=False)
     centroids = _with_slope(fixed, _centres(xp, rows, previous, fixed, weights, metric, reduce))
     distances = metric.distance(rows, take_rows(xp, centroids, result.labels))
+    inertia = weighted_sum(xp, distances, weights)
+    if reduce is not None:
+        zeros = xp.zeros_like(centroids)
+        inertia = reduce(ClusterStats(zeros, zeros[..., 0], inertia)).inertia
     return result._replace(
         centroids=xp.astype(centroids, x.dtype, copy=False),
-        inertia=_with_slope(result.inertia, weighted_sum(xp, distances, weights)),
+        inertia=_with_slope(result.inertia, inertia),
     )
 
 

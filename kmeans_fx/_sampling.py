@@ -1,7 +1,7 @@
 """Choosing rows as initial centroids: programs from (x, weights, key) to indices."""
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kmeans_fx._backend.fixed_point import program
 from kmeans_fx._backend.loop import cond, while_loop
@@ -25,9 +25,9 @@ __all__ = [
 class _Sampling(NamedTuple):
     """Indices (..., k) so far; what the next draw depends on (..., n); the turn."""
 
-    indices: object
-    reach: object
-    turn: object
+    indices: Any
+    reach: Any
+    turn: Any
 
 
 @program("nd n w", "k:index")
@@ -146,14 +146,14 @@ def choose_random_partition(x, weights, key, *, k):
 class _Points(NamedTuple):
     """As _Sampling, with the turn and the number of rows so far of each member of the batch."""
 
-    indices: object
-    reach: object
-    turn: object
-    count: object
+    indices: Any
+    reach: Any
+    turn: Any
+    count: Any
 
 
 class _Mask(NamedTuple):
-    rows: object
+    rows: Any
 
 
 def _equals_chosen(xp, x, row, state):

@@ -1,6 +1,6 @@
 """Assignment of rows to centroids: hard, with distances, and soft."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kmeans_fx._backend.checks import check_features, check_finite, check_integer, check_points
 from kmeans_fx._backend.fixed_point import program
@@ -22,8 +22,8 @@ class Assignment(NamedTuple):
         To the nearest centroid, in the metric; in the accumulation dtype.
     """
 
-    labels: object
-    distances: object
+    labels: Any
+    distances: Any
 
 
 def assign(x, centroids, /, *, metric="sqeuclidean", chunk_size=None):

@@ -1,6 +1,6 @@
 """Stopping rules and what a status means."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kmeans_fx._backend.namespace import array_namespace
 
@@ -52,17 +52,17 @@ class Progress(NamedTuple):
         reads it.
     """
 
-    shift: object
-    changed: object
-    inertia: object
-    previous: object
+    shift: Any
+    changed: Any
+    inertia: Any
+    previous: Any
 
 
 class Rule(NamedTuple):
     """A stopping rule: a name with its bound, or with the rules that it combines."""
 
     name: str
-    bound: object
+    bound: Any
 
 
 def centroid_shift(tol):
@@ -70,27 +70,123 @@ def centroid_shift(tol):
 
     The variance is the data's mean per-feature variance: scikit-learn's rule, and
     what a plain number for ``tol=`` means.
+
+    Parameters
+    ----------
+    tol : float
+        Not negative.
+
+    Returns
+    -------
+    Rule
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``tol`` is not a finite non-negative number.
+
+    Examples
+    --------
+    >>> from kmeans_fx import centroid_shift
+    >>> centroid_shift(1e-4)
+    Rule(name='shift', bound=0.0001)
     """
     return Rule("shift", _bound("tol", tol))
 
 
 def inertia_change(rtol):
-    """Stop when the inertia falls by at most ``rtol`` of itself in an iteration."""
+    """Stop when the inertia falls by at most ``rtol`` of itself in an iteration.
+
+    Parameters
+    ----------
+    rtol : float
+        Not negative.
+
+    Returns
+    -------
+    Rule
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``rtol`` is not a finite non-negative number.
+
+    Notes
+    -----
+    Costs a pass more in every iteration, for the inertia.
+
+    Examples
+    --------
+    >>> from kmeans_fx import inertia_change
+    >>> inertia_change(1e-3)
+    Rule(name='inertia', bound=0.001)
+    """
     return Rule("inertia", _bound("rtol", rtol))
 
 
 def label_change(fraction):
-    """Stop when at most this fraction of the total weight changes its label."""
+    """Stop when at most this fraction of the total weight changes its label.
+
+    Parameters
+    ----------
+    fraction : float
+        From 0, the fixed point, upwards.
+
+    Returns
+    -------
+    Rule
+
+    Raises
+    ------
+    TypeError, ValueError
+        If ``fraction`` is not a finite non-negative number.
+
+    Examples
+    --------
+    >>> from kmeans_fx import label_change
+    >>> label_change(0.01)
+    Rule(name='labels', bound=0.01)
+    """
     return Rule("labels", _bound("fraction", fraction))
 
 
 def any_of(*rules):
-    """Stop as soon as one of the rules is met."""
+    """Stop as soon as one of the rules is met.
+
+    Parameters
+    ----------
+    *rules : Rule or float
+
+    Returns
+    -------
+    Rule
+
+    Examples
+    --------
+    >>> from kmeans_fx import any_of, inertia_change, label_change
+    >>> any_of(inertia_change(1e-3), label_change(0.01)).name
+    'any'
+    """
     return Rule("any", _parts(rules))
 
 
 def all_of(*rules):
-    """Stop when all rules are met in the same iteration."""
+    """Stop when all rules are met in the same iteration.
+
+    Parameters
+    ----------
+    *rules : Rule or float
+
+    Returns
+    -------
+    Rule
+
+    Examples
+    --------
+    >>> from kmeans_fx import all_of, inertia_change, label_change
+    >>> all_of(inertia_change(1e-3), label_change(0.01)).name
+    'all'
+    """
     return Rule("all", _parts(rules))
 
 
@@ -132,6 +228,14 @@ def has_converged(progress, rule):
     ----------
     .. [1] S. P. Lloyd, "Least squares quantization in PCM", IEEE Trans. Inf. Theory
        28(2), 1982 (Method I: stop when nothing changes).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kmeans_fx import Progress, has_converged
+    >>> quantities = (np.asarray(q) for q in (1e-5, 0.2, 3.0, 4.0))
+    >>> bool(has_converged(Progress(*quantities), 1e-4))
+    True
     """
     xp = array_namespace(shift=progress.shift)
     name, bound = rule if isinstance(rule, tuple) else as_rule(rule)

@@ -264,7 +264,8 @@ def random_partition(x, k, /, *, key, weights=None, metric="sqeuclidean"):
     rows = xp.astype(x, accumulation_dtype(xp, x.dtype), copy=False)
     embed = as_metric(metric).embed
     rows = rows if embed is None else embed(rows)
-    stats = ClusterStats(*segment_stats(rows, labels, k, weights), None)
+    sums, counts = segment_stats(rows, labels, k, weights)
+    stats = ClusterStats(sums, counts, None)
     return xp.astype(cluster_means(xp, stats, take_rows(xp, rows, spare)), x.dtype, copy=False)
 
 

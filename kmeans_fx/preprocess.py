@@ -1,7 +1,7 @@
 """Scaling as pure functions that return the result and what undoes it."""
 
 from math import ceil, floor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kmeans_fx._backend.checks import check_finite, check_option, check_points, check_weights
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace
@@ -31,8 +31,8 @@ class ScaleParams(NamedTuple):
         Never 0.
     """
 
-    shift: object
-    scale: object
+    shift: Any
+    scale: Any
 
 
 def apply_scale(x, params, /):

@@ -1,6 +1,6 @@
 """The update: the monoid of cluster statistics and the centroids that it gives."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kmeans_fx._backend.checks import (
     check_features,
@@ -29,9 +29,9 @@ class ClusterStats(NamedTuple):
         Weighted sum of the distances; 0 where none were given.
     """
 
-    sums: object
-    counts: object
-    inertia: object
+    sums: Any
+    counts: Any
+    inertia: Any
 
 
 def cluster_stats(x, labels, k, /, *, weights=None, distances=None):
@@ -91,6 +91,15 @@ def merge_stats(first, second, /):
     Returns
     -------
     ClusterStats
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kmeans_fx import cluster_stats, merge_stats
+    >>> x, labels = np.array([[1.0], [3.0], [9.0]]), np.array([0, 0, 1])
+    >>> halves = [cluster_stats(x[i], labels[i], 2) for i in (slice(0, 1), slice(1, 3))]
+    >>> merge_stats(*halves).sums[:, 0]
+    array([4., 9.])
     """
     return ClusterStats(*(a + b for a, b in zip(first, second, strict=True)))
 

@@ -21,8 +21,6 @@ from kmeans_fx._backend.transform import quiet, stop_gradient
 
 __all__ = ["align", "call", "opaque", "program", "ranks_of", "shapes_of"]
 
-_PROGRAMS = {}
-
 
 class Program(NamedTuple):
     """A function with the core shape of each array, as one letter a dimension."""
@@ -30,6 +28,9 @@ class Program(NamedTuple):
     run: Callable
     inputs: tuple
     outputs: tuple
+
+
+_PROGRAMS: dict[str, Program] = {}
 
 
 def program(inputs, outputs):

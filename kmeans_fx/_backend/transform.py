@@ -43,10 +43,10 @@ def tracks_gradients(*arrays):
 
     True when in doubt: the price of a needless True is one pass over the rows.
     """
-    arrays = [array for array in arrays if array is not None]
-    xp = array_namespace(array=arrays[0])
+    given = [array for array in arrays if array is not None]
+    xp = array_namespace(array=given[0])
     if is_jax_namespace(xp):
-        return not all(is_concrete(array) for array in arrays)
+        return not all(is_concrete(array) for array in given)
     if is_torch_namespace(xp):
         import torch
         from torch.autograd import forward_ad
@@ -55,7 +55,7 @@ def tracks_gradients(*arrays):
             torch.compiler.is_compiling()
             or _in_functorch()
             or forward_ad._current_level >= 0
-            or (torch.is_grad_enabled() and any(array.requires_grad for array in arrays))
+            or (torch.is_grad_enabled() and any(array.requires_grad for array in given))
         )
     return False
 

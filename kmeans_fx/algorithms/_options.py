@@ -1,6 +1,6 @@
 """The static side of a fit, checked."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kmeans_fx._backend.checks import check_integer, check_option
 from kmeans_fx._backend.transform import is_concrete
@@ -15,14 +15,14 @@ __all__ = ["Options", "check_options"]
 class Options(NamedTuple):
     """The static side of a fit: everything that is not an array."""
 
-    metric: object
+    metric: Any
     rule: tuple
     empty: str
     max_iter: int
     chunk_size: int | None
     h: int
-    reduce: object = None
-    callback: object = None
+    reduce: Any = None
+    callback: Any = None
 
     @property
     def portable(self):

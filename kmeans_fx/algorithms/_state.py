@@ -1,6 +1,6 @@
 """The state of Lloyd's loop: how it begins, goes on and becomes a result."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kmeans_fx._backend.loop import cond
 from kmeans_fx._backend.members import broadcast_shapes
@@ -45,17 +45,17 @@ class LloydState(NamedTuple):
         Inertia of the centroids at the start of every iteration, if asked for.
     """
 
-    centroids: object
-    labels: object
-    counts: object
-    origin: object
-    variance: object
-    shift: object
-    changed: object
-    inertia: object
-    n_iter: object
-    status: object
-    history: object
+    centroids: Any
+    labels: Any
+    counts: Any
+    origin: Any
+    variance: Any
+    shift: Any
+    changed: Any
+    inertia: Any
+    n_iter: Any
+    status: Any
+    history: Any
 
 
 def initial_state(x, centroids, weights, key, options):
@@ -141,8 +141,8 @@ def advance(state, labels, centroids, stats, weights, track, options):
 
 
 class _Final(NamedTuple):
-    labels: object
-    inertia: object
+    labels: Any
+    inertia: Any
 
 
 def finish(x, weights, state, options):

@@ -20,9 +20,9 @@ __all__ = ["LloydState", "lloyd", "lloyd_init", "lloyd_step"]
 
 
 @program("nd kd n w", "kd n:index n:index . .:index .:index h")
-def _fit(x, centroids, weights, key, **options):
+def _fit(x, centroids, weights, key, **fields):
     """Lloyd's algorithm as one operation."""
-    options = Options(**options)
+    options = Options(**fields)
     step = partial(_step, x, weights, key, options=options)
     if options.callback is not None:
         step = _announced(jit(step, x), options.callback)
