@@ -11,6 +11,7 @@ from functools import cache
 
 from kmeans_fx._backend.namespace import (
     array_namespace,
+    device,
     is_jax_namespace,
     is_numpy_namespace,
 )
@@ -89,8 +90,9 @@ def _map_scan(xp, function, arrays, size):
         return _add(totals, parts), outputs
 
     _, shapes = jax.eval_shape(function, *_slice(arrays, 0, size))
-    zeros = tuple(xp.zeros(shape.shape, dtype=shape.dtype) for shape in shapes)
-    totals, outputs = lax.scan(body, zeros, xp.arange(blocks))
+    place = device(arrays[0])
+    zeros = tuple(xp.zeros(shape.shape, dtype=shape.dtype, device=place) for shape in shapes)
+    totals, outputs = lax.scan(body, zeros, xp.arange(blocks, device=place))
     outputs = tuple(_flatten(xp, output) for output in outputs)
     if blocks * size == n:
         return outputs, totals

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from kmeans_fx._backend.members import broadcast_shapes, map_members
 from kmeans_fx._backend.namespace import (
     array_namespace,
+    device,
     is_jax_namespace,
     is_numpy_namespace,
     is_torch_namespace,
@@ -82,7 +83,8 @@ def _in_the_open(name, arrays, options):
     with quiet(xp):
         outputs = call(name, present, options, given)
     # NumPy's reductions give scalars, and a result holds arrays.
-    return tuple(xp.asarray(o) if is_numpy_namespace(xp) else o for o in outputs)
+    place = device(given[0])
+    return tuple(xp.asarray(o, device=place) if is_numpy_namespace(xp) else o for o in outputs)
 
 
 def _split(arrays):

@@ -7,6 +7,7 @@ Ties go to the first centroid.
 
 from kmeans_fx._backend.namespace import (
     array_namespace,
+    device,
     index_dtype,
     is_jax_namespace,
     is_numpy_namespace,
@@ -51,7 +52,7 @@ def squared_norms(rows):
     if is_numpy_namespace(xp):
         return xp.einsum("...ij,...ij->...i", rows, rows)
     if is_jax_namespace(xp) and rows.shape[-1] >= _MANY_COLUMNS:
-        ones = xp.ones(rows.shape[-1], dtype=rows.dtype)
+        ones = xp.ones(rows.shape[-1], dtype=rows.dtype, device=device(rows))
         return xp.matmul(rows * rows, ones, precision="highest")
     return xp.sum(rows * rows, axis=-1)
 

@@ -25,7 +25,8 @@ def segment_sum(values, labels, k):
     if values.ndim > 2:
         return _batched(xp, values, labels, k)
     if is_jax_namespace(xp):
-        return xp.zeros((k, values.shape[-1]), dtype=values.dtype).at[labels].add(values)
+        zeros = xp.zeros((k, values.shape[-1]), dtype=values.dtype, device=device(values))
+        return zeros.at[labels].add(values)
     if is_torch_namespace(xp):
         zeros = values.new_zeros((k, values.shape[-1]))
         return zeros.index_add(0, labels, values)
