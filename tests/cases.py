@@ -1,0 +1,167 @@
+"""One short call for every row of the capabilities table, and what it should give.
+
+A case maps rows (24, 2), three groups of eight, to arrays of any library. It is smooth there, so
+that the same case on NumPy tells the values and, by finite differences, the derivatives.
+"""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+import kmeans_fx as kf
+from kmeans_fx._backend.capabilities import ROWS
+from kmeans_fx._backend.namespace import array_namespace
+
+
+def problems():
+    """Rows (3, 24, 2) of three problems, far from zero and from ties."""
+    rng = np.random.default_rng(1982)
+    centers = np.repeat([[2.0, 1.0], [9.0, 3.0], [4.0, 12.0]], 8, axis=0)
+    return centers + rng.normal(size=(3, 24, 2))
+
+
+def direction():
+    """One direction (24, 2) in which to differentiate."""
+    return np.random.default_rng(1957).normal(size=(24, 2))
+
+
+def _starts(x):
+    """A row of each group."""
+    return x[::8, :]
+
+
+def _starts_and_nowhere(x):
+    """A row of each group, and a centroid too far away to be anyone's nearest."""
+    nowhere = 0.0 * x[:1, :] + 1000.0
+    return array_namespace(x=x).concat([_starts(x), nowhere], axis=0)
+
+
+def _weights(x):
+    return x[:, 0] ** 2 + 1.0
+
+
+def _stats(x):
+    found = kf.assign(x, _starts(x))
+    return kf.cluster_stats(x, found.labels, 3, weights=_weights(x), distances=found.distances)
+
+
+def _twice(stats):
+    """The statistics of two processes with the same rows."""
+    return kf.merge_stats(stats, stats)
+
+
+def _squares(x, y):
+    return array_namespace(x=x).sum((x - y) ** 2, axis=-1)
+
+
+def _spaced(x, k, *, key, weights):
+    return x[:: x.shape[0] // k, :][:k, :]
+
+
+def _kmeans(**options):
+    return lambda x: kf.kmeans(x, 3, key=0, **options)
+
+
+def _lloyd(empty):
+    return lambda x: kf.lloyd(x, _starts_and_nowhere(x), empty=empty, key=0)
+
+
+CASES = {
+    "pairwise_distances": lambda x: kf.pairwise_distances(x, _starts(x)),
+    "assign": lambda x: kf.assign(x, _starts(x) + 1.0),
+    "soft_assign": lambda x: kf.soft_assign(x, _starts(x) + 1.0, temperature=10.0),
+    "cluster_stats": _stats,
+    "merge_stats": lambda x: kf.merge_stats(_stats(x[:12, :]), _stats(x[12:, :])),
+    "update_centroids": lambda x: kf.update_centroids(_stats(x), _starts(x)),
+    "random_points": lambda x: kf.random_points(x, 3, key=0),
+    "random_partition": lambda x: kf.random_partition(x, 3, key=0, weights=_weights(x)),
+    "kmeans_plusplus": lambda x: kf.kmeans_plusplus(x, 3, key=0),
+    "kmeans_parallel": lambda x: kf.kmeans_parallel(x, 3, key=0),
+    "farthest_first": lambda x: kf.farthest_first(x, 3, key=0),
+    "lloyd": lambda x: kf.lloyd(x, _starts(x)),
+    "lloyd_init": lambda x: kf.lloyd_init(x, _starts(x)),
+    "lloyd_step": lambda x: kf.lloyd_step(x, kf.lloyd_init(x, _starts(x))),
+    "kmeans": _kmeans(),
+    "kmeans, weights": lambda x: kf.kmeans(x, 3, key=0, weights=_weights(x)),
+    "kmeans, n_init > 1": _kmeans(n_init=3),
+    "kmeans, history": _kmeans(history=True, max_iter=8),
+    'kmeans, metric="euclidean"': _kmeans(metric="euclidean"),
+    'kmeans, metric="cosine"': _kmeans(metric="cosine"),
+    'kmeans, metric="manhattan"': _kmeans(metric="manhattan"),
+    "kmeans, a Metric": _kmeans(metric=kf.Metric(_squares), max_iter=8),
+    "kmeans, a callable init": _kmeans(init=_spaced),
+    "kmeans, reduce": lambda x: kf.kmeans(
+        x, 3, key=0, init=_starts(x), reduce=_twice, empty="keep", max_iter=8
+    ),
+    "kmeans, callback": _kmeans(callback=lambda state: False),
+    'lloyd, empty="farthest"': _lloyd("farthest"),
+    'lloyd, empty="random"': _lloyd("random"),
+    'lloyd, empty="split"': _lloyd("split"),
+    'lloyd, empty="merge"': _lloyd("merge"),
+    'lloyd, empty="keep"': _lloyd("keep"),
+}
+
+
+def claims(backend, transforms):
+    """Parameters (row, transform) of all that the table says works."""
+    return [
+        pytest.param(row.call, transform, id=f"{transform}-{row.call}")
+        for transform in transforms
+        for row in ROWS
+        if (backend, transform) not in row.no
+    ]
+
+
+def refusals(backend, *, raises):
+    """Parameters (row, transform) of what the table says raises, or has a derivative of zero."""
+    return [
+        pytest.param(row.call, transform, id=f"{transform}-{row.call}")
+        for row in ROWS
+        for (name, transform), no in row.no.items()
+        if name == backend and no.raises == raises
+    ]
+
+
+def leaves(result):
+    """The arrays of a result."""
+    return tuple(result) if isinstance(result, tuple) else (result,)
+
+
+def loss(case):
+    """A smooth scalar of all that a case has derivatives of."""
+
+    def scalar(x):
+        xp = array_namespace(x=x)
+        return sum(xp.sum(leaf**2) for leaf in _smooth(case(x)))
+
+    return scalar
+
+
+def _smooth(result):
+    if isinstance(result, kf.KMeansResult):
+        # Three clusters have rows; the place of a fourth need not depend on any.
+        return result.centroids[:3, :], result.inertia
+    if isinstance(result, kf.LloydState):
+        return result.centroids, result.origin
+    if isinstance(result, kf.Assignment):
+        return (result.distances,)
+    return leaves(result)
+
+
+@cache
+def expected(row):
+    """What NumPy says of a row: ``(values, slopes, curvature)``.
+
+    Values and slopes (the loss along the direction) of every problem, and the second derivative
+    of the first one.
+    """
+    case, x = CASES[row], problems()
+
+    def along(member, step):
+        return float(loss(case)(member + step * direction()))
+
+    values = [np.stack(leaf) for leaf in zip(*(leaves(case(m)) for m in x), strict=True)]
+    slopes = [(along(m, 1e-5) - along(m, -1e-5)) / 2e-5 for m in x]
+    curvature = (along(x[0], 1e-3) - 2 * along(x[0], 0.0) + along(x[0], -1e-3)) / 1e-6
+    return values, np.asarray(slopes), curvature
