@@ -12,7 +12,7 @@ from kmeans_fx._backend.namespace import (
 # Up to here one bincount a column is faster than bringing the rows in order.
 _FEW_COLUMNS = 8
 
-__all__ = ["one_hot", "segment_stats", "segment_sum", "take_rows"]
+__all__ = ["one_hot", "segment_counts", "segment_stats", "segment_sum", "take_rows"]
 
 
 def segment_sum(values, labels, k):
@@ -78,6 +78,16 @@ def segment_stats(rows, labels, k, weights=None):
     values = rows if weights is None else rows * weights[..., None]
     share = ones if weights is None else weights
     return segment_sum(values, labels, k), segment_sum(share[..., None], labels, k)[..., 0]
+
+
+def segment_counts(labels, k, weights, like):
+    """Total weight (k,) of every label (n,), in the dtype of ``like``; eager backends."""
+    xp = array_namespace(labels=labels)
+    if is_numpy_namespace(xp):
+        from numpy import bincount
+    else:
+        from torch import bincount
+    return xp.astype(bincount(labels, weights, minlength=k), like.dtype)
 
 
 def _sorted_stats(rows, labels, k, weights):

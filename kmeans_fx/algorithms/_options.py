@@ -19,6 +19,7 @@ class Options(NamedTuple):
     rule: tuple
     empty: str
     max_iter: int
+    algorithm: str
     chunk_size: int | None
     h: int
     reduce: Any = None
@@ -35,11 +36,14 @@ class Options(NamedTuple):
         return fields if self.portable else {f: fields[f] for f in self._fields[:-2]}
 
 
-def check_options(x, metric, max_iter, tol, empty, key, chunk_size, reduce, callback, history):
+def check_options(
+    x, metric, max_iter, tol, empty, key, algorithm, chunk_size, reduce, callback, history
+):
     """The Options of a call, or an error that names the argument."""
     measure = as_metric(metric)
     max_iter = check_integer("max_iter", max_iter, 1)
     check_option("empty", empty, POLICIES)
+    check_option("algorithm", algorithm, ("auto", "lloyd", "bounded"))
     if empty == "random" and key is None:
         msg = 'key must be given for empty="random"'
         raise ValueError(msg)
@@ -54,6 +58,7 @@ def check_options(x, metric, max_iter, tol, empty, key, chunk_size, reduce, call
         rule,
         empty,
         max_iter,
+        algorithm,
         check_chunk_size(chunk_size),
         max_iter if history else 0,
         reduce,

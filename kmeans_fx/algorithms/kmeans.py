@@ -33,6 +33,7 @@ def kmeans(
     max_iter=300,
     tol=1e-4,
     empty="farthest",
+    algorithm="auto",
     chunk_size=None,
     reduce=None,
     callback=None,
@@ -58,7 +59,7 @@ def kmeans(
         Restarts, of which the one with the lowest inertia is returned.
     weights : array (..., n), optional
         Not negative. A row of weight m acts as m copies of it, of weight 0 as none.
-    metric, max_iter, tol, empty, chunk_size, reduce, callback, history
+    metric, max_iter, tol, empty, algorithm, chunk_size, reduce, callback, history
         As for `lloyd`.
 
     Returns
@@ -98,7 +99,7 @@ def kmeans(
     check_finite(x=x)
     words = as_key(key, xp, device(x))
     options = check_options(
-        x, metric, max_iter, tol, empty, key, chunk_size, reduce, callback, history
+        x, metric, max_iter, tol, empty, key, algorithm, chunk_size, reduce, callback, history
     )
     start = _check_init(init, n_init, reduce)
     if n_init == 1:

@@ -13,6 +13,7 @@ from kmeans_fx._partition import Space, cluster_centres, partition
 from kmeans_fx._result import KMeansResult, attach_gradients
 from kmeans_fx.algorithms._options import Options, check_options
 from kmeans_fx.algorithms._state import LloydState, advance, finish, initial_state
+from kmeans_fx.algorithms.bounded import choose_partition
 from kmeans_fx.converge import RUNNING, STOPPED, reads
 from kmeans_fx.distances import as_metric
 
@@ -23,7 +24,8 @@ __all__ = ["LloydState", "lloyd", "lloyd_init", "lloyd_step"]
 def _fit(x, centroids, weights, key, **fields):
     """Lloyd's algorithm as one operation."""
     options = Options(**fields)
-    step = partial(_step, x, weights, key, options=options)
+    assigned = choose_partition(x, centroids, options)
+    step = partial(_step, x, weights, key, options=options, assigned=assigned)
     if options.callback is not None:
         step = _announced(jit(step, x), options.callback)
     state = while_loop(
@@ -36,13 +38,13 @@ def _fit(x, centroids, weights, key, **fields):
     return finish(x, weights, state, options)
 
 
-def _step(x, weights, key, state, *, options):
+def _step(x, weights, key, state, *, options, assigned=partition):
     """One iteration."""
     space = Space(as_metric(options.metric), state.origin, options.chunk_size)
     dropped = state.counts == 0 if options.empty == "merge" else None
     track = options.h > 0 or reads(options.rule, "inertia")
 
-    part = partition(x, state.centroids, weights, space, dropped=dropped, distances=track)
+    part = assigned(x, state.centroids, weights, space, dropped=dropped, distances=track)
     stats = part.stats if options.reduce is None else options.reduce(part.stats)
     centroids = cluster_centres(x, part.labels, weights, stats, state.centroids, space)
     centroids = fill_empty(
@@ -102,7 +104,7 @@ def lloyd_init(
            [5.5]])
     """
     _, x, centroids, weights = _check_start(x, centroids, weights)
-    options = check_options(x, metric, 1, tol, empty, 0, chunk_size, reduce, None, False)
+    options = check_options(x, metric, 1, tol, empty, 0, "lloyd", chunk_size, reduce, None, False)
     fields = options.crossing()
     return LloydState(*_init_program(x, centroids, weights, portable=options.portable, **fields))
 
@@ -150,7 +152,9 @@ def lloyd_step(
     """
     xp, x = check_points(x=x)
     weights = check_weights(xp, x, weights)
-    options = check_options(x, metric, max_iter, tol, empty, key, chunk_size, reduce, None, False)
+    options = check_options(
+        x, metric, max_iter, tol, empty, key, "lloyd", chunk_size, reduce, None, False
+    )
     arrays = (x, weights, _words(key, xp, x), *state)
     fields = options._replace(h=state.history.shape[-1]).crossing()
     return LloydState(*_step_program(*arrays, portable=options.portable, **fields))
@@ -180,6 +184,7 @@ def lloyd(
     tol=1e-4,
     empty="farthest",
     key=None,
+    algorithm="auto",
     chunk_size=None,
     reduce=None,
     callback=None,
@@ -212,6 +217,12 @@ def lloyd(
         stays where it is.
     key : int, array or generator, optional
         For ``empty="random"``.
+    algorithm : {"auto", "lloyd", "bounded"}
+        How rows find their centroid, with the same partition to rounding: "lloyd"
+        searches for every row, "bounded" skips rows that provably stay (Hamerly's
+        bounds [2]_), "auto" goes over to bounds on large problems while they pay.
+        Bounds are kept on NumPy and PyTorch, for one problem at a time with a metric
+        of the Euclidean family; everything else searches.
     chunk_size : int, optional
         Rows that are held against all centroids at a time; chosen by the cache if
         None.
@@ -249,6 +260,7 @@ def lloyd(
     ----------
     .. [1] S. P. Lloyd, "Least squares quantization in PCM", IEEE Trans. Inf. Theory
        28(2), 1982 (Method I).
+    .. [2] G. Hamerly, "Making k-means even faster", SDM 2010.
 
     Examples
     --------
@@ -262,7 +274,7 @@ def lloyd(
     """
     xp, x, centroids, weights = _check_start(x, centroids, weights)
     options = check_options(
-        x, metric, max_iter, tol, empty, key, chunk_size, reduce, callback, history
+        x, metric, max_iter, tol, empty, key, algorithm, chunk_size, reduce, callback, history
     )
     if callback is not None and max(x.ndim, centroids.ndim) > 2:
         msg = "callback needs a single problem: x of shape (n, d) and centroids of shape (k, d)"
