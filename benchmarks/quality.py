@@ -50,7 +50,7 @@ def lloyd_inertias(x: np.ndarray, start: np.ndarray, limit: int = 300) -> list[f
         warnings.simplefilter("ignore", ConvergenceWarning)
         for _ in range(limit):
             step = KMeans(len(start), init=centroids, n_init=1, max_iter=1, tol=0.0).fit(x)
-            values.append(inertia(x, step.cluster_centers_))
+            values.append(float(step.inertia_))
             if np.allclose(step.cluster_centers_, centroids, rtol=1e-6, atol=0.0):
                 break
             centroids = step.cluster_centers_
