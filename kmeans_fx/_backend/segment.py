@@ -83,11 +83,7 @@ def segment_stats(rows, labels, k, weights=None):
 def segment_counts(labels, k, weights, like):
     """Total weight (k,) of every label (n,), in the dtype of ``like``; eager backends."""
     xp = array_namespace(labels=labels)
-    if is_numpy_namespace(xp):
-        from numpy import bincount
-    else:
-        from torch import bincount
-    return xp.astype(bincount(labels, weights, minlength=k), like.dtype)
+    return xp.astype(xp.bincount(labels, weights, minlength=k), like.dtype)
 
 
 def _sorted_stats(rows, labels, k, weights):
