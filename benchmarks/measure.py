@@ -181,7 +181,7 @@ def _row(entry, entries, plan, x, workload, settings) -> dict:
         "extra_bytes_of_first_call": entry.extra.get("first"),
         "n_iter": entry.n_iter,
         "inertia": quality,
-        "own_start": entry.contender.own_start and plan.task == "lloyd",
+        "own_start": entry.contender.own_start and plan.task in ("lloyd", "iterate"),
     }
     if reference is None:
         return row

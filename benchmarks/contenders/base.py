@@ -54,7 +54,11 @@ class Contender:
     @classmethod
     def offers(cls, task: str) -> bool:
         """Tell whether this library has a form of ``task``."""
-        return hasattr(cls, task)
+        return hasattr(cls, "lloyd" if task == "iterate" else task)
+
+    def iterate(self, max_iter: int) -> Outcome:
+        """Iterate plainly, every row against every centroid: ``lloyd``, unless that skips rows."""
+        return self.lloyd(max_iter)
 
     # lloyd(self, max_iter) -> Outcome   exactly max_iter iterations, or fewer at the fixed point
     # seed(self, key) -> Outcome         k-means++ alone

@@ -13,6 +13,12 @@ class _KMeansFx(Contender):
 
         return _outcome(kmeans_fx.lloyd(self.x, self.start, max_iter=max_iter, tol=0.0))
 
+    def iterate(self, max_iter):
+        import kmeans_fx
+
+        options = {"max_iter": max_iter, "tol": 0.0, "algorithm": "lloyd"}
+        return _outcome(kmeans_fx.lloyd(self.x, self.start, **options))
+
     def seed(self, key):
         import kmeans_fx
 
@@ -56,6 +62,8 @@ class Jax(_KMeansFx):
 
     def lloyd(self, max_iter):
         return _outcome(_wait(_jitted_lloyd(max_iter)(self.x, self.start)))
+
+    iterate = lloyd  # JAX keeps no bounds
 
     def seed(self, key):
         return Outcome(_wait(_jitted_seed(self.k)(self.x, _key(key))))

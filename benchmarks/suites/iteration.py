@@ -24,7 +24,7 @@ def slope(replies: list[dict]) -> float:
 def plan(x, start):
     """Time a short and a longer run from one start."""
     calls = [{"max_iter": SHORT}, {"max_iter": LONG}]
-    return Plan("lloyd", lambda repeat: calls, slope, inertia_within=SAME)
+    return Plan("iterate", lambda repeat: calls, slope, inertia_within=SAME)
 
 
 CASES = [(Workload(f"noise {n} x {d}, k={k}", normal(n, d), k), plan) for n, d, k in SHAPES]
