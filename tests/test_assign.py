@@ -8,8 +8,20 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
 
-from kmeans_fx import Metric, assign, soft_assign
+import kmeans_fx
+from kmeans_fx import Metric
 from tests import reference
+
+
+def assign(*arrays, **options):
+    """A function of this file, so that being jitted stays in this file."""
+    return kmeans_fx.assign(*arrays, **options)
+
+
+def soft_assign(*arrays, **options):
+    """As above."""
+    return kmeans_fx.soft_assign(*arrays, **options)
+
 
 lazy_xp_function(assign)
 lazy_xp_function(soft_assign)

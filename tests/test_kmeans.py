@@ -70,10 +70,9 @@ def loop_of_restarts(xp, asarray, x, **options):
     return [kmeans(x, K, key=asarray(xp, key), **options) for key in keys]
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_restarts_equal_a_loop(xp, asarray, to_numpy, blobs, weighted):
+def test_restarts_equal_a_loop(xp, asarray, to_numpy, blobs):
     x = asarray(xp, blobs[0][:200])
-    weights = asarray(xp, np.random.default_rng(0).random(200)) if weighted else None
+    weights = asarray(xp, np.random.default_rng(0).random(200))
     options = {"weights": weights, "init": "random"}
     results = loop_of_restarts(xp, asarray, x, **options)
     best = min(results, key=lambda result: float(result.inertia))
@@ -114,9 +113,10 @@ def test_a_large_problem_runs_its_restarts_in_turn(xp, asarray, to_numpy):
     """More numbers than a group of members may hold."""
     x = np.random.default_rng(0).standard_normal((36_000, 8)).astype(np.float32)
     x[:, 0] += 50 * (np.arange(36_000) % K)
-    ours = kmeans(asarray(xp, x), K, key=3, n_init=2, max_iter=3)
+    options = {"init": "random", "max_iter": 3}
+    ours = kmeans(asarray(xp, x), K, key=3, n_init=2, **options)
     single = [
-        kmeans(asarray(xp, x), K, key=asarray(xp, key), max_iter=3)
+        kmeans(asarray(xp, x), K, key=asarray(xp, key), **options)
         for key in split(as_key(3, np, None), 2).astype(np.int64)
     ]
     best = min(single, key=lambda result: float(result.inertia))
@@ -155,6 +155,7 @@ def test_heavy_rows_are_found_by_the_init():
         np.testing.assert_allclose(np.sort(found), [1, 5], atol=1e-3)
 
 
+@pytest.mark.backend("array-api-strict", "numpy", "torch")  # arrays of JAX cannot change
 @pytest.mark.parametrize("init", INITS)
 @pytest.mark.parametrize("metric", ["sqeuclidean", "manhattan", "cosine"])
 def test_the_callers_arrays_are_not_changed(xp, asarray, to_numpy, blobs, init, metric):

@@ -171,7 +171,7 @@ def test_choice_follows_the_weights(xp, asarray, key, to_numpy):
     assert chisquare(observed[p > 0], 5000 * p[p > 0] / p.sum()).pvalue > 0.01
 
 
-@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 10, 17])
+@pytest.mark.parametrize("n", [1, 2, 5, 17])
 def test_choice_reaches_the_ends_and_not_beyond(xp, asarray, to_numpy, n):
     p = asarray(xp, np.ones(n, dtype=np.float32))
     extremes = draws_of(asarray, xp, [[0, 0], [LARGEST, LARGEST]])
