@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace
 from kmeans_fx._backend.segment import segment_stats, take_rows
-from kmeans_fx._backend.transform import stop_gradient, tracks_gradients
+from kmeans_fx._backend.transform import stop_gradient, tracks_gradients, with_slope
 from kmeans_fx._partition import Space, cluster_centres
 from kmeans_fx.update import ClusterStats, weighted_sum
 
@@ -46,24 +46,24 @@ def attach_gradients(x, weights, previous, result, metric, reduce):
     """
     if not tracks_gradients(x, weights):
         return result
-    xp = array_namespace(x=x)
-    rows = xp.astype(x, accumulation_dtype(xp, x.dtype), copy=False)
-    fixed = xp.astype(stop_gradient(result.centroids), rows.dtype, copy=False)
-    centroids = _with_slope(fixed, _centres(xp, rows, previous, fixed, weights, metric, reduce))
-    distances = metric.distance(rows, take_rows(xp, centroids, result.labels))
-    inertia = weighted_sum(xp, distances, weights)
-    if reduce is not None:
-        zeros = xp.zeros_like(centroids)
-        inertia = reduce(ClusterStats(zeros, zeros[..., 0], inertia)).inertia
-    return result._replace(
-        centroids=xp.astype(centroids, x.dtype, copy=False),
-        inertia=_with_slope(result.inertia, inertia),
-    )
 
+    def update(x, weights, previous, labels, centroids):
+        """The centroids of one more update, and the inertia to them."""
+        xp = array_namespace(x=x)
+        rows = xp.astype(x, accumulation_dtype(xp, x.dtype), copy=False)
+        fixed = xp.astype(stop_gradient(centroids), rows.dtype, copy=False)
+        centres = _centres(xp, rows, previous, fixed, weights, metric, reduce)
+        # The value of the result, the slope of the update.
+        centres = fixed + (centres - stop_gradient(centres))
+        inertia = weighted_sum(xp, metric.distance(rows, take_rows(xp, centres, labels)), weights)
+        if reduce is not None:
+            zeros = xp.zeros_like(centres)
+            inertia = reduce(ClusterStats(zeros, zeros[..., 0], inertia)).inertia
+        return xp.astype(centres, x.dtype, copy=False), inertia
 
-def _with_slope(value, function):
-    """The value of one, the derivative of the other."""
-    return value + (function - stop_gradient(function))
+    arrays = (x, weights, previous, result.labels, result.centroids)
+    centroids, inertia = with_slope(update, (result.centroids, result.inertia), arrays)
+    return result._replace(centroids=centroids, inertia=inertia)
 
 
 def _centres(xp, x, labels, fixed, weights, metric, reduce):

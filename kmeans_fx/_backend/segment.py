@@ -45,7 +45,9 @@ def one_hot(xp, labels, k, dtype):
 def take_rows(xp, rows, labels):
     """``rows[labels]``: from (..., k, d) and (..., n) to (..., n, d)."""
     if rows.ndim == 2:
-        taken = xp.take(rows, xp.reshape(labels, (-1,)), axis=0)
+        # JAX fills rows out of bounds with NaN, which needs the taken rows in memory.
+        bounds = {"mode": "clip"} if is_jax_namespace(xp) else {}
+        taken = xp.take(rows, xp.reshape(labels, (-1,)), axis=0, **bounds)
         return xp.reshape(taken, (*labels.shape, rows.shape[-1]))
     batch = broadcast_shapes(rows.shape[:-2], labels.shape[:-1])
     rows = xp.broadcast_to(rows, (*batch, *rows.shape[-2:]))

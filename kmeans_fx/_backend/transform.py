@@ -9,7 +9,7 @@ from kmeans_fx._backend.namespace import (
     is_torch_namespace,
 )
 
-__all__ = ["is_concrete", "jit", "quiet", "stop_gradient", "tracks_gradients"]
+__all__ = ["is_concrete", "jit", "quiet", "stop_gradient", "tracks_gradients", "with_slope"]
 
 
 def stop_gradient(array):
@@ -58,6 +58,37 @@ def tracks_gradients(*arrays):
             or (torch.is_grad_enabled() and any(array.requires_grad for array in given))
         )
     return False
+
+
+def with_slope(function, values, arrays):
+    """``values``, with the derivative that ``function(*arrays)`` has.
+
+    ``function`` gives as many arrays as ``values``, of the same shapes and dtypes, and
+    takes everything that it needs as an argument.
+    """
+    if is_jax_namespace(array_namespace(array=arrays[0])):
+        return _slope_on_demand(function)(values, arrays)
+    results = function(*arrays)
+    return tuple(v + (r - stop_gradient(r)) for v, r in zip(values, results, strict=True))
+
+
+def _slope_on_demand(function):
+    """JAX: nothing of ``function`` is computed unless a derivative is asked for."""
+    import jax
+
+    @jax.custom_jvp
+    def attached(values, arrays):
+        del arrays
+        return values
+
+    @attached.defjvp
+    def rule(primals, tangents):
+        values, arrays = primals
+        _, slopes = jax.jvp(function, arrays, tangents[1])
+        # Attached again, for derivatives of derivatives.
+        return attached(values, arrays), slopes
+
+    return attached
 
 
 def jit(function, array):
