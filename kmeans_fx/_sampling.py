@@ -35,7 +35,7 @@ def choose_kmeans_plusplus(x, weights, key, *, k, metric, n_trials):
     """D-squared sampling, keeping of every turn's trials the one that helps most."""
     xp = array_namespace(x=x)
     space = centred_space(x, weights, as_metric(metric), None)
-    draws = uniform(key, (k, n_trials, 2), space.origin.dtype)
+    draws = _uniforms(space, key, k, n_trials)
     first = _draw(_ones(x, weights, key), draws[..., 0, :1, :])[..., 0]
     norms = _reach(x, space.origin, space)
 
@@ -59,7 +59,8 @@ def choose_farthest_first(x, weights, key, *, k, metric):
     """The row of the largest reach, again and again."""
     xp = array_namespace(x=x)
     space = centred_space(x, weights, as_metric(metric), None)
-    first = _draw(_ones(x, weights, key), uniform(key, (1, 2), space.origin.dtype))[..., 0]
+    draws = _uniforms(space, key, 1, 1)
+    first = _draw(_ones(x, weights, key), draws[..., 0, :, :])[..., 0]
 
     def body(state):
         reach = state.reach
@@ -82,7 +83,7 @@ def choose_kmeans_parallel(x, weights, key, *, k, metric, rounds, batch):
     """Algorithm 2 of Bahmani et al.: oversample in rounds, weigh, recluster."""
     xp = array_namespace(x=x)
     space = centred_space(x, weights, as_metric(metric), None)
-    draws = uniform(key, (rounds + 1, batch, 2), space.origin.dtype)
+    draws = _uniforms(space, key, rounds + 1, batch)
     first = _draw(_ones(x, weights, key), draws[..., 0, :1, :])
     candidates, reach = first, _reach_of(x, first[..., 0], space)
     for turn in range(1, rounds + 1):
@@ -95,13 +96,32 @@ def choose_kmeans_parallel(x, weights, key, *, k, metric, rounds, batch):
     (chosen,) = choose_kmeans_plusplus(
         rows,
         counts,
-        fold_in(key, 1),
+        *_next_key(key),
         k=k,
         metric=metric,
         n_trials=2 + int(math.log(k)),
         portable=True,
     )
     return (xp.take_along_axis(candidates, chosen, axis=-1),)
+
+
+def _uniforms(space, key, turns, trials):
+    """Draws (..., turns, trials, 2), in the accumulation dtype."""
+    xp = array_namespace(key=key)
+    like = xp.zeros((), dtype=space.origin.dtype, device=device(key))
+    return _uniform_program(like, key, r=turns, t=trials, p=2)[0]
+
+
+# Programs of their own, because with a caller's Metric a sampling runs in the open, and
+# torch.compile takes minutes over the arithmetic of a key.
+@program(". w", "rtp")
+def _uniform_program(like, key, *, r, t, p):
+    return (uniform(key, (r, t, p), like.dtype),)
+
+
+@program("w", "w:index")
+def _next_key(key):
+    return (fold_in(key, 1),)
 
 
 @program("nd n w", "k:index")
