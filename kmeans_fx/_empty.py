@@ -102,10 +102,12 @@ def random(x, weights, key, centroids, missing, n_iter, space):
 
 
 def split(centroids, counts, missing, variance):
-    """Halve the largest cluster: two centroids a small step apart, with half its count.
+    """Halve the largest cluster: a second centroid a small step from its own.
 
     The step is 1/1024 of the data's standard deviation, alternately up and down over
-    the columns. Needs no rows, so it also works where each process sees its own.
+    the columns, and as many times that as clusters are still missing, so that no two
+    fall together. Needs no rows, so it also works where each process sees its own.
+    The mean stays in its place: the inertia cannot rise.
     """
     xp = array_namespace(centroids=centroids)
     k, d = centroids.shape[-2:]
@@ -116,11 +118,11 @@ def split(centroids, counts, missing, variance):
         first, missing = _first(xp, state.missing)
         index = xp.argmax(state.reach, axis=-1)[..., None]
         largest = xp.arange(k, device=device(centroids), dtype=index.dtype) == index
-        parent = take_rows(xp, state.centroids, index)
-        moved = xp.where(largest[..., None], parent - step, state.centroids)
+        turn = xp.sum(xp.astype(state.missing, centroids.dtype), axis=-1)[..., None, None]
+        placed = take_rows(xp, state.centroids, index) + turn * step
         halved = xp.max(state.reach, axis=-1, keepdims=True) / 2
         return _Filling(
-            xp.where(first[..., None], parent + step, moved),
+            xp.where(first[..., None], placed, state.centroids),
             missing,
             xp.where(first | largest, halved, state.reach),
         )
