@@ -141,6 +141,24 @@ def test_inductor(torch, x, transform):
 
 
 @pytest.mark.compile
+@pytest.mark.parametrize("init", ["k-means++", "k-means||", "farthest-first", "random"])
+def test_no_arithmetic_of_keys_is_compiled(torch, x, init):
+    """The default compiler takes minutes over it; so it stays inside of operators."""
+    graphs = []
+
+    def keep(graph, _):
+        graphs.extend(m for m in graph.modules() if isinstance(m, torch.fx.GraphModule))
+        return graph.forward
+
+    options = {"key": 0, "init": init, "n_init": 2, "max_iter": 4}
+    metric = kf.Metric(lambda a, b: ((a - b) ** 2).sum(dim=-1))
+    compiled(torch, lambda x: kf.kmeans(x, 3, metric=metric, **options), keep)(x[0])
+    targets = {str(node.target) for graph in graphs for node in graph.graph.nodes}
+    assert any("kmeans_fx" in target for target in targets)
+    assert not any("xor" in target for target in targets)
+
+
+@pytest.mark.compile
 def test_a_second_call_compiles_nothing(torch, x):
     counters = torch._dynamo.utils.counters
     counters.clear()
