@@ -37,7 +37,9 @@ def choose_kmeans_plusplus(x, weights, key, *, k, metric, n_trials):
     space = centred_space(x, weights, as_metric(metric), None)
     draws = _uniforms(space, key, k, n_trials)
     first = _draw(_ones(x, weights, key), draws[..., 0, :1, :])[..., 0]
-    norms = _reach(x, space.origin, space)
+    # |x|^2 of the centred rows. A distance that is not expanded has no use for it, and
+    # a caller's may not be defined at the origin.
+    norms = None if space.metric.embed is None else _reach(x, space.origin, space)
 
     def body(state):
         p = state.reach if weights is None else state.reach * weights

@@ -235,3 +235,11 @@ def test_random_partition_is_means_of_groups(xp, asarray, to_numpy, data):
 def test_bad_options_are_named(init, options, message):
     with pytest.raises(ValueError, match=message):
         init(X, 2, key=0, **options)
+
+
+def test_a_metric_need_not_be_defined_at_the_origin():
+    """Warnings are errors: log(0) would be one."""
+    shares = np.random.default_rng(0).dirichlet([1, 1, 1], size=50)
+    metric = Metric(lambda a, b: np.sum(a * np.log(a / b), axis=-1))
+    centroids = kmeans_plusplus(shares, 3, key=0, metric=metric)
+    assert {tuple(row) for row in centroids} <= {tuple(row) for row in shares}
