@@ -149,7 +149,7 @@ class _Search:
             index, rows = index[still], rows[still]
             if index.shape[0] == 0:
                 return (labels, upper, lower), (self._count(0, part),)
-            labels = xp.asarray(labels, copy=True)
+            labels = labels + 0  # a copy: those of the last pass are still needed
             labels[index], upper[index], lower[index] = self._two_nearest(rows)
             return (labels, upper, lower), (self._count(index.shape[0], part),)
 
