@@ -61,6 +61,8 @@ def _configure_jax():
 
     # Full float32 products on accelerators, and no silent promotion between dtypes.
     jax.config.update("jax_default_matmul_precision", "float32")
+    # Most of the time of the suite is compilation, and of little use to tiny arrays.
+    jax.config.update("jax_disable_most_optimizations", True)
     jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
