@@ -1,0 +1,50 @@
+"""Distances between all rows of two blocks: |x|^2 - 2 x . y + |y|^2 as one product.
+
+The caller centres the rows, and takes blocks that fit the cache.
+"""
+
+from kmeans_fx._backend.namespace import (
+    array_namespace,
+    device,
+    is_jax_namespace,
+    is_numpy_namespace,
+    is_torch_namespace,
+)
+from kmeans_fx._backend.transform import tracks_gradients
+
+__all__ = ["euclidean_block", "squared_block"]
+
+
+def squared_block(x, y):
+    """Squared distances (..., n, m) of rows (..., n, d) and (..., m, d), up to rounding.
+
+    Rounding may make them slightly negative.
+    """
+    xp = array_namespace(x=x, y=y)
+    left = xp.concat([x, _norms(xp, x), _ones(xp, x)], axis=-1)
+    right = xp.matrix_transpose(xp.concat([y * -2.0, _ones(xp, y), _norms(xp, y)], axis=-1))
+    if is_jax_namespace(xp):
+        return xp.matmul(left, right, precision="highest")
+    return xp.matmul(left, right)
+
+
+def euclidean_block(x, y):
+    """Euclidean distances (..., n, m) of rows (..., n, d) and (..., m, d); slope 0 at 0."""
+    xp = array_namespace(x=x, y=y)
+    squares = squared_block(x, y)
+    if is_numpy_namespace(xp):
+        xp.maximum(squares, 0.0, out=squares)
+        return xp.sqrt(squares, out=squares)
+    if is_torch_namespace(xp) and not tracks_gradients(x, y):
+        return squares.clamp_(min=0.0).sqrt_()
+    positive = squares > 0
+    root = xp.sqrt(xp.where(positive, squares, xp.ones_like(squares)))
+    return xp.where(positive, root, xp.zeros_like(root))
+
+
+def _norms(xp, rows):
+    return xp.sum(rows * rows, axis=-1, keepdims=True)
+
+
+def _ones(xp, rows):
+    return xp.ones((*rows.shape[:-1], 1), dtype=rows.dtype, device=device(rows))

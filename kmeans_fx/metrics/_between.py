@@ -1,0 +1,171 @@
+"""Mean distances between rows and clusters, without an n x n array.
+
+Two ways: over all pairs of rows, in blocks; and by the centres, where the metric is the
+squared Euclidean distance of mapped rows, for which
+
+    sum over y in C of |x - y|^2 = |C| |x - mean(C)|^2 + sum over y in C of |y - mean(C)|^2.
+"""
+
+from math import isqrt
+from typing import Any, NamedTuple
+
+from kmeans_fx._backend.blocks import map_blocks
+from kmeans_fx._backend.namespace import array_namespace, device
+from kmeans_fx._backend.pairs import euclidean_block, squared_block
+from kmeans_fx._backend.segment import segment_sum, take_rows
+from kmeans_fx._partition import map_rows
+from kmeans_fx.distances import METRICS
+from kmeans_fx.metrics._clusters import centres_of
+
+__all__ = ["Spread", "own_and_other", "pairwise_sums", "spread_of"]
+
+# 384 rows against 768, measured: larger than a cache, but no power of two, which NumPy's sums shun.
+_ROWS = 384
+_NUMBERS = 1 << 20
+
+
+def pairwise_sums(function, x, members, metric, reduce):
+    """Apply ``function`` to the summed distances of blocks of rows to the clusters.
+
+    Parameters
+    ----------
+    function : callable
+        ``(sums (..., k, b), itself (..., b), *own) -> array (..., b)``: ``itself`` is what
+        came out as the distance of each row to itself, ``own`` its part of ``members``.
+    x : array (..., n, d)
+        In the accumulation dtype.
+    members : tuple of arrays (..., n) or (..., n, m), with the leading dimensions of x
+    metric : Metric
+    reduce : callable
+        ``(distances (..., c, b), *part of members) -> sums (..., k, b)``.
+
+    Returns
+    -------
+    array (..., n)
+    """
+    # Blocks are cut along the first axis: bring the rows there, and back inside.
+    front = tuple(_front(array, x.ndim - 2) for array in (x, *members))
+    size = _block_rows(x, metric)
+
+    def outer(*block):
+        rows, *own = (_back(array, x.ndim - 2) for array in block)
+        centre = _mean(rows)
+
+        def inner(*block):
+            others, *part = (_back(array, x.ndim - 2) for array in block)
+            return (), (reduce(_distances(metric, others, rows, centre), *part),)
+
+        _, (sums,) = map_blocks(inner, front, 2 * size)
+        return (_front(function(sums, _itself(metric, rows, centre), *own), x.ndim - 2),), ()
+
+    (result,), _ = map_blocks(outer, front, size)
+    return _back(result, x.ndim - 2)
+
+
+def _block_rows(x, metric):
+    """Rows b so that b * 2 b distances, of all members of a batch, are one block."""
+    members = 1
+    for size in x.shape[:-2]:
+        members *= size
+    if metric == METRICS["euclidean"]:
+        return max(16, isqrt(_ROWS * _ROWS // members))
+    return max(16, min(_ROWS, isqrt(_NUMBERS // (2 * members * x.shape[-1]))))
+
+
+def _distances(metric, others, rows, centre):
+    """Distances (..., c, b) of c others to b rows."""
+    if metric == METRICS["euclidean"]:
+        return euclidean_block(others - centre, rows - centre)
+    return metric.distance(others[..., :, None, :], rows[..., None, :, :])
+
+
+def _itself(metric, rows, centre):
+    """What rounding (or the metric) makes of the distance of a row to itself."""
+    xp = array_namespace(rows=rows)
+    if metric != METRICS["euclidean"]:
+        return metric.distance(rows, rows)
+    block = _distances(metric, rows, rows, centre)
+    index = xp.arange(rows.shape[-2], device=device(rows))
+    return xp.sum(xp.where(index[:, None] == index, block, xp.zeros_like(block)), axis=-1)
+
+
+def _mean(rows):
+    return array_namespace(rows=rows).mean(rows, axis=-2, keepdims=True)
+
+
+def _front(array, axis):
+    """The axis of the rows first."""
+    rest = (i for i in range(array.ndim) if i != axis)
+    return array_namespace(array=array).permute_dims(array, (axis, *rest))
+
+
+def _back(array, axis):
+    order = (*range(1, axis + 1), 0, *range(axis + 1, array.ndim))
+    return array_namespace(array=array).permute_dims(array, order)
+
+
+class Spread(NamedTuple):
+    """Mean distance to a cluster: ``slope |x - centre|^2 + offset``; slope, offset (..., k)."""
+
+    centres: Any
+    slope: Any
+    offset: Any
+    counts: Any
+
+
+def spread_of(x, labels, weights, k, embed):
+    """The Spread of every cluster of mapped rows ``x``; rows of zeros are at distance 1 of all.
+
+    ``embed`` says whether the rows are directions (cosine), where a row of zeros has none.
+    """
+    xp = array_namespace(x=x)
+    metric = METRICS["sqeuclidean"]
+    ones = xp.ones(labels.shape, dtype=x.dtype, device=device(x))
+    share = ones if weights is None else weights * ones
+    directed = share if not embed else share * xp.astype(xp.any(x != 0, axis=-1), x.dtype)
+    centres, counts = centres_of(x, labels, directed, k, metric)
+    squares = metric.distance(x, take_rows(xp, centres, labels)) * directed
+    inertia = segment_sum(squares[..., None], labels, k)[..., 0]
+    if not embed:
+        one = xp.ones_like(counts)
+        return Spread(centres, one, inertia / xp.where(counts > 0, counts, one), counts)
+    total = segment_sum(share[..., None], labels, k)[..., 0]
+    whole = xp.where(total > 0, total, xp.ones_like(total))
+    # Half the squared chord, and 1 for the rows of zeros.
+    return Spread(centres, counts / (2 * whole), (inertia / 2 + total - counts) / whole, total)
+
+
+def own_and_other(x, labels, spread):
+    """Mean distance to the own cluster, and to the nearest other one with rows: two (..., n)."""
+    xp = array_namespace(x=x)
+    k = spread.centres.shape[-2]
+    origin = xp.mean(spread.centres, axis=-2, keepdims=True)
+    centres = spread.centres - origin
+    barrier = xp.where(spread.counts > 0, spread.offset, xp.full_like(spread.offset, xp.inf))
+
+    def at(rows, index):
+        chosen = take_rows(xp, spread.centres, index)
+        far = xp.sum((rows - chosen) ** 2, axis=-1)
+        return _pick(xp, spread.slope, index) * far + _pick(xp, spread.offset, index)
+
+    def block(rows, own):
+        table = spread.slope[..., None, :] * squared_block(rows - origin, centres)
+        other = nearest_other(table + barrier[..., None, :], own)
+        return (at(rows, own), at(rows, other)), ()
+
+    results, _ = map_rows(block, (x, labels), spread.centres, k + 3 * x.shape[-1], None)
+    return results
+
+
+def nearest_other(table, own):
+    """Column of the smallest entry of ``table`` (..., b, k) that is not ``own`` (..., b)."""
+    xp = array_namespace(table=table)
+    columns = xp.arange(table.shape[-1], dtype=own.dtype, device=device(table))
+    return xp.argmin(
+        xp.where(columns == own[..., None], xp.full_like(table, xp.inf), table), axis=-1
+    )
+
+
+def _pick(xp, values, index):
+    """Entries of (..., k) by an index (..., b)."""
+    return take_rows(xp, values[..., None], index)[..., 0]

@@ -1,0 +1,152 @@
+"""Silhouettes of all rows, as programs: by pairs of rows, by variances, by centroids."""
+
+from kmeans_fx._backend.members import broadcast_shapes
+from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, device
+from kmeans_fx._backend.pairs import squared_block
+from kmeans_fx._backend.segment import segment_sum, take_rows
+from kmeans_fx._partition import centred_space, map_rows
+from kmeans_fx.distances import METRICS, as_metric
+from kmeans_fx.metrics._between import nearest_other, own_and_other, pairwise_sums, spread_of
+from kmeans_fx.metrics._clusters import broadcast, centres_of, score
+
+__all__ = ["all_silhouettes", "centroid_silhouettes", "silhouette_of", "soft_silhouettes"]
+
+
+@score("nd n n", "n")
+def all_silhouettes(x, labels, weights, *, k, metric):
+    """Silhouettes (..., n) by the mean distances to the rows of every cluster."""
+    metric = as_metric(metric)
+    x, labels, share = broadcast(x, labels, weights)
+    if metric == METRICS["sqeuclidean"] or metric == METRICS["cosine"]:
+        return (_by_variances(x, labels, share, k, metric),)
+    xp = array_namespace(x=x)
+    counts = segment_sum(share[..., None], labels, k)[..., 0]
+    # In the order of their labels, so that the rows of a block are near to each other.
+    order = xp.argsort(labels, axis=-1, stable=True)
+    back = xp.argsort(order, axis=-1, stable=True)
+    labels, share = (xp.take_along_axis(a, order, axis=-1) for a in (labels, share))
+
+    def reduce(distances, own, weight):
+        if weights is not None:
+            distances = distances * weight[..., None]
+        return segment_sum(distances, own, k)
+
+    def finish(sums, itself, own, weight):
+        return _samples(sums, itself, own, weight, counts)
+
+    samples = pairwise_sums(finish, take_rows(xp, x, order), (labels, share), metric, reduce)
+    return (xp.take_along_axis(samples, back, axis=-1),)
+
+
+def _samples(sums, itself, own, weight, counts):
+    """Silhouettes (..., b) from the sums (..., k, b) of a block of rows."""
+    xp = array_namespace(sums=sums)
+    occupied = (counts > 0)[..., None]
+    means = sums / xp.where(occupied, counts[..., None], xp.ones_like(counts[..., None]))
+    table = xp.matrix_transpose(xp.where(occupied, means, xp.full_like(means, xp.inf)))
+    other = nearest_other(table, own)
+    far = xp.take_along_axis(table, other[..., None], axis=-1)[..., 0]
+    within = xp.take_along_axis(xp.matrix_transpose(sums), own[..., None], axis=-1)[..., 0]
+    size = take_rows(xp, counts[..., None], own)[..., 0]
+    # Of the copies of a row, one is the row itself; the others are at the same distance.
+    return silhouette_of(within - itself, size - 1, far, weight)
+
+
+def _by_variances(x, labels, share, k, metric):
+    xp = array_namespace(x=x)
+    directions = metric == METRICS["cosine"]
+    x = metric.embed(x)
+    spread = spread_of(x, labels, share, k, directions)
+    near, far = own_and_other(x, labels, spread)
+    size = take_rows(xp, spread.counts[..., None], labels)[..., 0]
+    itself = xp.zeros_like(near)
+    if directions:
+        zero = xp.all(x == 0, axis=-1)
+        # A row of zeros is at distance 1 of all rows.
+        near, far = (xp.where(zero, xp.ones_like(d), d) for d in (near, far))
+        itself = xp.astype(zero, near.dtype)
+    return silhouette_of(near * size - itself, size - 1, far, share)
+
+
+@score("nd n n kd", "n")
+def centroid_silhouettes(x, labels, weights, centroids, *, k, metric):
+    """Silhouettes (..., n) by the distances to centroids."""
+    measure = as_metric(metric)
+    x, labels, share = broadcast(x, labels, weights)
+    xp = array_namespace(x=x)
+    if centroids is None:
+        centroids, counts = centres_of(x, labels, share, k, measure)
+    else:
+        centroids = xp.astype(centroids, x.dtype, copy=False)
+        counts = segment_sum(share[..., None], labels, k)[..., 0]
+    space = centred_space(x, share, measure, None)
+    barrier = xp.where(counts > 0, xp.zeros_like(counts), xp.full_like(counts, xp.inf))
+    relative = None if measure.embed is None else space.relative(centroids)
+
+    def block(rows, own):
+        if relative is None:
+            table = measure.distance(rows[..., :, None, :], centroids[..., None, :, :])
+        else:
+            table = squared_block(space.rows(rows), relative)
+        other = nearest_other(table + barrier[..., None, :], own)
+        return tuple(measure.distance(rows, take_rows(xp, centroids, c)) for c in (own, other)), ()
+
+    columns = (3 * x.shape[-1] + k) if measure.embed is not None else k * x.shape[-1]
+    (near, far), _ = map_rows(block, (x, labels), centroids, columns, None)
+    size = take_rows(xp, counts[..., None], labels)[..., 0]
+    # Alone in its cluster a row is 0 by convention, as for the silhouette.
+    alone = size <= 1
+    return (
+        xp.where(alone, xp.zeros_like(near), silhouette_of(near, xp.ones_like(near), far, share)),
+    )
+
+
+@score("nd nk n", "n")
+def soft_silhouettes(x, responsibilities, weights, *, metric):
+    """Soft silhouettes (..., n); see `soft_silhouette_score`."""
+    measure = as_metric(metric)
+    xp = array_namespace(x=x)
+    dtype = accumulation_dtype(xp, x.dtype)
+    batch = broadcast_shapes(x.shape[:-2], responsibilities.shape[:-2])
+    x = xp.broadcast_to(xp.astype(x, dtype, copy=False), (*batch, *x.shape[-2:]))
+    own = xp.astype(responsibilities, dtype, copy=False)
+    own = xp.broadcast_to(own, (*batch, *own.shape[-2:]))
+    share = own if weights is None else own * weights[..., None]
+    totals = xp.sum(share, axis=-2)
+
+    def reduce(distances, part, _):
+        return xp.matmul(xp.matrix_transpose(part), distances)
+
+    def finish(sums, itself, part, membership):
+        sums, part = xp.matrix_transpose(sums), membership
+        rest = totals[..., None, :] - part
+        some = rest > 16 * float(xp.finfo(dtype).eps) * totals[..., None, :]
+        left = sums - part * itself[..., None]
+        means = xp.where(some, left, xp.ones_like(left)) / xp.where(some, rest, xp.ones_like(rest))
+        far = _second(xp, xp.where(some, means, xp.full_like(means, xp.inf)))
+        values = silhouette_of(means, xp.astype(some, dtype), far, xp.ones_like(means))
+        return xp.sum(membership * values, axis=-1)
+
+    return (pairwise_sums(finish, x, (share, own), measure, reduce),)
+
+
+def _second(xp, table):
+    """For every column of (..., b, k) the smallest entry among the others."""
+    first = xp.min(table, axis=-1, keepdims=True)
+    index = xp.argmin(table, axis=-1)[..., None]
+    is_first = xp.arange(table.shape[-1], dtype=index.dtype, device=device(table)) == index
+    rest = xp.where(is_first, xp.full_like(table, xp.inf), table)
+    return xp.where(is_first, xp.min(rest, axis=-1, keepdims=True), first)
+
+
+def silhouette_of(within, others, far, weight):
+    """``(b - a) / max(a, b)``, a = within / others, b = far; 0 without others, and for 0 / 0."""
+    xp = array_namespace(within=within)
+    some = (others > 0) & (weight > 0) & xp.isfinite(far)
+    one = xp.ones_like(within)
+    near = xp.where(some, within, one) / xp.where(some, others, one)
+    far = xp.where(some, far, one)
+    larger = xp.maximum(near, far)
+    some = some & (larger > 0)
+    ratio = xp.where(some, far - near, 0 * one) / xp.where(some, larger, one)
+    return xp.where(some, ratio, xp.zeros_like(ratio))
