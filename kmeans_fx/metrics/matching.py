@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from kmeans_fx._backend.namespace import array_namespace, device
+from kmeans_fx._backend.segment import take_rows
 from kmeans_fx.metrics._assignment import best_assignment
 from kmeans_fx.metrics._table import codes_of, dense, poisoned, widest
 
@@ -74,7 +75,7 @@ def match_labels(labels_true, labels_pred, /, *, n_labels=None, weights=None):
     matrix = _square(xp, dense(codes))
     (owner,) = best_assignment(matrix)
     names = _names(xp, codes.classes, matrix.shape[-1])
-    mapping = xp.take(names, owner[..., : codes.clusters.shape[0]], axis=0)
+    mapping = take_rows(xp, names[:, None], owner[..., : codes.clusters.shape[0]])[..., 0]
     kept = xp.take_along_axis(matrix, owner[..., None, :], axis=-2)[..., 0, :]
     agreement = xp.sum(kept, axis=-1) / xp.sum(matrix, axis=(-2, -1))
     labels = xp.take_along_axis(mapping, codes.pred, axis=-1)
