@@ -26,9 +26,12 @@ def rows_per_block(xp, columns):
     """How many rows of so many numbers of scratch make the fastest block.
 
     Measured on CPUs with 1 MiB of cache a core: a block may exceed the cache, since
-    few of its numbers are alive at a time. XLA's fused loops like shorter blocks.
+    few of its numbers are alive at a time. XLA's fused loops like shorter blocks, the
+    more so where a row is little work.
     """
-    budget, most = (8 << 20, 2048) if is_jax_namespace(xp) else (4 << 20, 8192)
+    budget, most = 4 << 20, 8192
+    if is_jax_namespace(xp):
+        budget, most = 12 << 20, 2048 if columns <= 64 else 4096
     return max(64, min(most, budget // (4 * max(columns, 1))))
 
 
