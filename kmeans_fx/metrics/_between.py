@@ -17,14 +17,14 @@ from kmeans_fx._partition import map_rows
 from kmeans_fx.distances import METRICS
 from kmeans_fx.metrics._clusters import centres_of
 
-__all__ = ["Spread", "own_and_other", "pairwise_sums", "spread_of"]
+__all__ = ["Spread", "copies", "nearest_other", "own_and_other", "pairwise_sums", "spread_of"]
 
 # 384 rows against 768, measured: larger than a cache, but no power of two, which NumPy's sums shun.
 _ROWS = 384
 _NUMBERS = 1 << 20
 
 
-def pairwise_sums(function, x, members, metric, reduce):
+def pairwise_sums(function, x, mass, members, metric, reduce):
     """Apply ``function`` to the summed distances of blocks of rows to the clusters.
 
     Parameters
@@ -34,6 +34,8 @@ def pairwise_sums(function, x, members, metric, reduce):
         came out as the distance of each row to itself, ``own`` its part of ``members``.
     x : array (..., n, d)
         In the accumulation dtype.
+    mass : array (..., n)
+        Weights; a row of weight 0 must not take a block's centre along.
     members : tuple of arrays (..., n) or (..., n, m), with the leading dimensions of x
     metric : Metric
     reduce : callable
@@ -44,15 +46,15 @@ def pairwise_sums(function, x, members, metric, reduce):
     array (..., n)
     """
     # Blocks are cut along the first axis: bring the rows there, and back inside.
-    front = tuple(_front(array, x.ndim - 2) for array in (x, *members))
+    front = tuple(_front(array, x.ndim - 2) for array in (x, mass, *members))
     size = _block_rows(x, metric)
 
     def outer(*block):
-        rows, *own = (_back(array, x.ndim - 2) for array in block)
-        centre = _mean(rows)
+        rows, weight, *own = (_back(array, x.ndim - 2) for array in block)
+        centre = _centre(rows, weight)
 
         def inner(*block):
-            others, *part = (_back(array, x.ndim - 2) for array in block)
+            others, _, *part = (_back(array, x.ndim - 2) for array in block)
             return (), (reduce(_distances(metric, others, rows, centre), *part),)
 
         _, (sums,) = map_blocks(inner, front, 2 * size)
@@ -89,8 +91,21 @@ def _itself(metric, rows, centre):
     return xp.sum(xp.where(index[:, None] == index, block, xp.zeros_like(block)), axis=-1)
 
 
-def _mean(rows):
-    return array_namespace(rows=rows).mean(rows, axis=-2, keepdims=True)
+def copies(metric, weight):
+    """How many copies of a row its distance to itself counts for, in the sums.
+
+    For the Euclidean distance all: what is not 0 is rounding. Else the one that is left out.
+    """
+    xp = array_namespace(weight=weight)
+    return weight if metric == METRICS["euclidean"] else xp.ones_like(weight)
+
+
+def _centre(rows, weight):
+    """Weighted mean (..., 1, d) of a block."""
+    xp = array_namespace(rows=rows)
+    total = xp.sum(weight, axis=-1)[..., None, None]
+    sums = xp.sum(rows * weight[..., None], axis=-2, keepdims=True)
+    return sums / xp.where(total > 0, total, xp.ones_like(total))
 
 
 def _front(array, axis):

@@ -11,7 +11,13 @@ from kmeans_fx._backend.checks import (
 )
 from kmeans_fx._backend.fixed_point import call, program
 from kmeans_fx._backend.members import broadcast_shapes
-from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, device, index_dtype
+from kmeans_fx._backend.namespace import (
+    accumulation_dtype,
+    array_namespace,
+    device,
+    index_dtype,
+    is_numpy_namespace,
+)
 from kmeans_fx._backend.segment import segment_stats, segment_sum
 from kmeans_fx._backend.transform import is_concrete, quiet, tracks_gradients
 from kmeans_fx._partition import centred_space, cluster_centres, map_rows
@@ -80,7 +86,7 @@ def score(inputs, outputs):
             xp = array_namespace(x=given[0])
             with quiet(xp):
                 results = call(function.__name__, present, tuple(options.items()), given)
-            return tuple(xp.asarray(result) for result in results)
+            return tuple(xp.asarray(r) if is_numpy_namespace(xp) else r for r in results)
 
         return run
 

@@ -6,7 +6,13 @@ from kmeans_fx._backend.pairs import squared_block
 from kmeans_fx._backend.segment import segment_sum, take_rows
 from kmeans_fx._partition import centred_space, map_rows
 from kmeans_fx.distances import METRICS, as_metric
-from kmeans_fx.metrics._between import nearest_other, own_and_other, pairwise_sums, spread_of
+from kmeans_fx.metrics._between import (
+    copies,
+    nearest_other,
+    own_and_other,
+    pairwise_sums,
+    spread_of,
+)
 from kmeans_fx.metrics._clusters import broadcast, centres_of, score
 
 __all__ = ["all_silhouettes", "centroid_silhouettes", "silhouette_of", "soft_silhouettes"]
@@ -32,9 +38,10 @@ def all_silhouettes(x, labels, weights, *, k, metric):
         return segment_sum(distances, own, k)
 
     def finish(sums, itself, own, weight):
-        return _samples(sums, itself, own, weight, counts)
+        return _samples(sums, itself * copies(metric, weight), own, weight, counts)
 
-    samples = pairwise_sums(finish, take_rows(xp, x, order), (labels, share), metric, reduce)
+    x = take_rows(xp, x, order)
+    samples = pairwise_sums(finish, x, share, (labels, share), metric, reduce)
     return (xp.take_along_axis(samples, back, axis=-1),)
 
 
@@ -118,16 +125,16 @@ def soft_silhouettes(x, responsibilities, weights, *, metric):
         return xp.matmul(xp.matrix_transpose(part), distances)
 
     def finish(sums, itself, part, membership):
-        sums, part = xp.matrix_transpose(sums), membership
-        rest = totals[..., None, :] - part
+        rest = totals[..., None, :] - membership
         some = rest > 16 * float(xp.finfo(dtype).eps) * totals[..., None, :]
-        left = sums - part * itself[..., None]
+        alone = itself[..., None] * (part if measure == METRICS["euclidean"] else membership)
+        left = xp.matrix_transpose(sums) - alone
         means = xp.where(some, left, xp.ones_like(left)) / xp.where(some, rest, xp.ones_like(rest))
         far = _second(xp, xp.where(some, means, xp.full_like(means, xp.inf)))
         values = silhouette_of(means, xp.astype(some, dtype), far, xp.ones_like(means))
         return xp.sum(membership * values, axis=-1)
 
-    return (pairwise_sums(finish, x, (share, own), measure, reduce),)
+    return (pairwise_sums(finish, x, xp.sum(share, axis=-1), (share, own), measure, reduce),)
 
 
 def _second(xp, table):
