@@ -2,6 +2,7 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
+from kmeans_fx import metrics
 from kmeans_fx._result import KMeansResult
 from kmeans_fx.algorithms.kmeans import kmeans
 from kmeans_fx.algorithms.lloyd import LloydState, lloyd, lloyd_init, lloyd_step
@@ -65,6 +66,7 @@ __all__ = [
     "lloyd_init",
     "lloyd_step",
     "merge_stats",
+    "metrics",
     "pairwise_distances",
     "random_partition",
     "random_points",

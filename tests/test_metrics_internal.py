@@ -106,7 +106,7 @@ def test_static_number_of_clusters(xp, asarray, request, name):
 def test_default_types_of_the_library(xp, asarray, blobs, name):
     """In float32 where that is the default, and far from the origin."""
     x, labels = blobs
-    ours = getattr(metrics, name)(asarray(xp, x + 1000), asarray(xp, labels), k=8)
+    ours = getattr(metrics, name)(asarray(xp, x + 1e4), asarray(xp, labels), k=8)
     np.testing.assert_allclose(float(ours), SCORES[name](x, labels), rtol=2e-3)
 
 
@@ -114,10 +114,20 @@ def test_float32_keeps_small_clusters_far_apart():
     """Blocks are centred on their own rows, or the distances within would be rounding."""
     rng = np.random.default_rng(0)
     labels = np.arange(3 * BLOCK_ROWS) % 3
-    centers = np.asarray([[0.0, 0.0], [3.0, 0.0], [1e4, 1e4]])
+    centers = np.asarray([[0.0, 0.0], [1e4, 1e4], [1e4 + 3, 1e4]])
     x = (centers[labels] + rng.standard_normal((len(labels), 2))).astype(np.float32)
     ours = metrics.silhouette_samples(x, labels)
     np.testing.assert_allclose(ours, sk.silhouette_samples(x.astype(float), labels), atol=2e-3)
+
+
+def test_float32_leaves_a_row_out_of_its_own_cluster():
+    """What rounding makes of the distance of a row to itself weighs most in a pair."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(400) // 2
+    x = (100 * rng.standard_normal((200, 4))[labels] + rng.standard_normal((400, 4))).astype("f4")
+    ours = metrics.silhouette_samples(x, labels)
+    error = np.abs(ours - sk.silhouette_samples(x.astype(float), labels))
+    assert np.mean(error) < 1e-5
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])

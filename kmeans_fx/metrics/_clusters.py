@@ -86,7 +86,10 @@ def score(inputs, outputs):
             xp = array_namespace(x=given[0])
             with quiet(xp):
                 results = call(function.__name__, present, tuple(options.items()), given)
-            return tuple(xp.asarray(r) if is_numpy_namespace(xp) else r for r in results)
+            place = device(given[0])
+            return tuple(
+                xp.asarray(r, device=place) if is_numpy_namespace(xp) else r for r in results
+            )
 
         return run
 

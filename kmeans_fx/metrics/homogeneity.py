@@ -30,8 +30,10 @@ def homogeneity_completeness_v_measure(
 
     Returns
     -------
-    homogeneity, completeness, v_measure : array (...)
-        From 0 to 1. In the widest real dtype.
+    homogeneity : array (...)
+        From 0 to 1, in the widest real dtype; so are the others.
+    completeness : array (...)
+    v_measure : array (...)
 
     Raises
     ------
