@@ -12,7 +12,16 @@ from kmeans_fx._backend.namespace import (
 )
 from kmeans_fx._backend.transform import tracks_gradients
 
-__all__ = ["euclidean_block", "squared_block"]
+__all__ = ["euclidean_block", "rows_per_tile", "squared_block"]
+
+
+def rows_per_tile(xp):
+    """Rows b of the fastest tile of b by 2 b distances, measured on CPUs.
+
+    NumPy's sums of rows slow down fourfold beyond; PyTorch's threads, which meet after each
+    operation, want larger ones.
+    """
+    return 768 if is_torch_namespace(xp) else 384
 
 
 def squared_block(x, y):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from kmeans_fx._backend.blocks import map_blocks
 from kmeans_fx._backend.namespace import array_namespace, device
-from kmeans_fx._backend.pairs import euclidean_block, squared_block
+from kmeans_fx._backend.pairs import euclidean_block, rows_per_tile, squared_block
 from kmeans_fx._backend.segment import segment_sum, take_rows
 from kmeans_fx._partition import map_rows
 from kmeans_fx.distances import METRICS
@@ -19,8 +19,7 @@ from kmeans_fx.metrics._clusters import centres_of
 
 __all__ = ["Spread", "copies", "nearest_other", "own_and_other", "pairwise_sums", "spread_of"]
 
-# 384 rows against 768, measured: larger than a cache, but no power of two, which NumPy's sums shun.
-_ROWS = 384
+# Differences (c, b, d) that a block may hold for a metric without a product form.
 _NUMBERS = 1 << 20
 
 
@@ -69,9 +68,10 @@ def _block_rows(x, metric):
     members = 1
     for size in x.shape[:-2]:
         members *= size
+    most = rows_per_tile(array_namespace(x=x))
     if metric == METRICS["euclidean"]:
-        return max(16, isqrt(_ROWS * _ROWS // members))
-    return max(16, min(_ROWS, isqrt(_NUMBERS // (2 * members * x.shape[-1]))))
+        return max(16, isqrt(most * most // members))
+    return max(16, min(most, isqrt(_NUMBERS // (2 * members * x.shape[-1]))))
 
 
 def _distances(metric, others, rows, centre):
