@@ -5,33 +5,29 @@ keep the leading axis and are joined again, totals are summed over the blocks. S
 over many rows are therefore kept per block first, which also keeps them accurate.
 """
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from itertools import chain
 
-from kmeans_fx._backend.namespace import (
-    array_namespace,
-    device,
-    is_jax_namespace,
-    is_numpy_namespace,
-)
+from kmeans_fx._backend.namespace import array_namespace, device, is_jax_namespace
+from kmeans_fx._backend.threads import map_tasks, threads
 from kmeans_fx._backend.transform import quiet
 
 __all__ = ["map_blocks", "rows_per_block"]
 
-_BLOCKS_PER_TASK = 16
+# A task is some blocks: enough tasks to keep the threads level, not so many that
+# starting them costs.
+_BLOCKS_PER_TASK, _TASKS = 16, 32
 
 
 def rows_per_block(xp, columns):
     """How many rows of so many numbers of scratch make the fastest block.
 
     Measured on CPUs with 1 MiB of cache a core: a block may exceed the cache, since
-    few of its numbers are alive at a time. XLA's fused loops like shorter blocks, the
-    more so where a row is little work.
+    few of its numbers are alive at a time, and short blocks leave threads waiting for
+    the interpreter. XLA shares a loop between threads where it is long for its work.
     """
-    budget, most = 4 << 20, 8192
+    budget, most = 4 << 20, 32768
     if is_jax_namespace(xp):
-        budget, most = 12 << 20, 2048 if columns <= 64 else 4096
+        budget, most = 12 << 20, 65536 if columns <= 32 else 8192
     return max(64, min(most, budget // (4 * max(columns, 1))))
 
 
@@ -55,9 +51,10 @@ def map_blocks(function, arrays, size):
         return function(*arrays)
     if is_jax_namespace(xp):
         return _map_scan(xp, function, arrays, size)
-    if is_numpy_namespace(xp):
-        return _map_threads(xp, function, arrays, size)
-    return _map_python(xp, function, arrays, range(0, n, size), size, n)
+    workers = threads(arrays[0])
+    if workers > 0:
+        return _map_threads(xp, function, arrays, size, workers)
+    return _join(xp, _blocks(function, arrays, range(0, n, size), size, n))
 
 
 def _slice(arrays, start, stop):
@@ -68,11 +65,14 @@ def _add(first, second):
     return tuple(a + b for a, b in zip(first, second, strict=True))
 
 
-def _map_python(xp, function, arrays, starts, size, stop):
-    """Any eager or unrolled backend: a loop over the blocks."""
-    pieces, totals = [], None
+def _blocks(function, arrays, starts, size, stop):
     for start in starts:
-        outputs, parts = function(*_slice(arrays, start, min(start + size, stop)))
+        yield function(*_slice(arrays, start, min(start + size, stop)))
+
+
+def _join(xp, results):
+    pieces, totals = [], None
+    for outputs, parts in results:
         pieces.append(outputs)
         totals = parts if totals is None else _add(totals, parts)
     return tuple(xp.concat(piece, axis=0) for piece in zip(*pieces, strict=True)), totals
@@ -109,53 +109,22 @@ def _flatten(xp, array):
     return xp.reshape(array, (blocks * size, *rest))
 
 
-def _map_threads(xp, function, arrays, size):
-    """NumPy: tasks of several blocks on a thread pool, each with a BLAS of one thread.
+def _map_threads(xp, function, arrays, size, workers):
+    """NumPy and PyTorch on a CPU: tasks of several blocks, each on one thread.
 
     The tasks and the order in which their totals are added depend on the shapes
     alone, so the result does not depend on the number of threads.
     """
     n = arrays[0].shape[0]
-    span = size * _BLOCKS_PER_TASK
+    span = size * max(1, min(_BLOCKS_PER_TASK, n // size // _TASKS))
     starts = range(0, n, span)
 
     def task(start):
         stop = min(start + span, n)
         with quiet(xp):  # a thread does not inherit it
-            return _map_python(xp, function, arrays, range(start, stop, size), size, stop)
+            return list(_blocks(function, arrays, range(start, stop, size), size, stop))
 
-    workers = min(_threads(), len(starts))
+    workers = min(workers, len(starts))
     if workers == 1:
-        return _join(xp, map(task, starts))
-    with _single_threaded_blas(), ThreadPoolExecutor(workers) as pool:
-        return _join(xp, pool.map(task, starts))
-
-
-def _join(xp, results):
-    pieces, totals = [], None
-    for outputs, parts in results:
-        pieces.append(outputs)
-        totals = parts if totals is None else _add(totals, parts)
-    return tuple(xp.concat(piece, axis=0) for piece in zip(*pieces, strict=True)), totals
-
-
-@cache
-def _blas():
-    try:
-        from threadpoolctl import ThreadpoolController
-    except ImportError:
-        return None
-    return ThreadpoolController().select(user_api="blas")
-
-
-def _threads():
-    """As many threads as the user lets BLAS have; one where BLAS cannot be held to one."""
-    blas = _blas()
-    if blas is None or not blas.lib_controllers:
-        return 1
-    limits = [library.num_threads for library in blas.lib_controllers]
-    return max(1, min(max(limits), os.cpu_count() or 1))
-
-
-def _single_threaded_blas():
-    return _blas().limit(limits=1)
+        return _join(xp, chain.from_iterable(map(task, starts)))
+    return _join(xp, chain.from_iterable(map_tasks(task, starts, arrays[0], workers)))
