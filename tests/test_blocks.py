@@ -70,34 +70,7 @@ def test_rows_keep_their_order(n, size):
     assert total == rows.sum()
 
 
-@pytest.mark.backend("numpy")
-def test_the_number_of_threads_does_not_change_a_bit():
-    threadpoolctl = pytest.importorskip("threadpoolctl")
-    rng = np.random.default_rng(0)
-    rows = rng.standard_normal((5000, 3)).astype(np.float32)
-    share = rng.random(5000).astype(np.float32)
-    results = []
-    for threads in (1, 2, 4):
-        with threadpoolctl.threadpool_limits(threads):
-            results.append(map_blocks(doubled, (rows, share), 16))
-    for outputs, totals in results[1:]:
-        np.testing.assert_array_equal(outputs[0], results[0][0][0])
-        np.testing.assert_array_equal(totals[0], results[0][1][0])
-
-
-@pytest.mark.backend("numpy")
-def test_an_error_in_a_thread_reaches_the_caller():
-    def fails(rows):
-        if rows[0] >= 640:
-            msg = "from the block"
-            raise RuntimeError(msg)
-        return (rows,), ()
-
-    with pytest.raises(RuntimeError, match="from the block"):
-        map_blocks(fails, (np.arange(1000),), 16)
-
-
 def test_a_block_holds_what_its_budget_allows():
     assert rows_per_block(np, 1024) == 1024
     assert rows_per_block(np, 10**9) == 64
-    assert rows_per_block(np, 0) == rows_per_block(np, 1) == 8192
+    assert rows_per_block(np, 0) == rows_per_block(np, 1) == 32768

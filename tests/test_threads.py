@@ -1,0 +1,86 @@
+"""Threads over blocks: the same bits on however many, and no trace left behind."""
+
+import os
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from kmeans_fx._backend.blocks import map_blocks
+from kmeans_fx._backend.threads import map_tasks, threads
+
+pytestmark = pytest.mark.backend("numpy", "torch")
+
+
+@contextmanager
+def limited(xp, number):
+    """The library held to so many threads by its own means."""
+    if "torch" in xp.__name__:
+        import torch
+
+        before = torch.get_num_threads()
+        torch.set_num_threads(number)
+        yield
+        torch.set_num_threads(before)
+    else:
+        threadpoolctl = pytest.importorskip("threadpoolctl")
+        with threadpoolctl.threadpool_limits(number):
+            yield
+
+
+def sums(rows):
+    return (2 * rows,), (rows.sum(axis=0),)
+
+
+@pytest.fixture
+def rows(xp, asarray):
+    return asarray(xp, np.random.default_rng(0).standard_normal((5000, 3)).astype(np.float32))
+
+
+def test_the_number_of_threads_does_not_change_a_bit(xp, rows, to_numpy):
+    results = []
+    for number in (1, 2, 4):
+        with limited(xp, number):
+            results.append(map_blocks(sums, (rows,), 16))
+    for (doubled,), (total,) in results:
+        np.testing.assert_array_equal(to_numpy(doubled), 2 * to_numpy(rows))
+        np.testing.assert_array_equal(to_numpy(total), to_numpy(results[0][1][0]))
+
+
+def test_the_limit_of_the_user_is_kept(xp, rows):
+    with limited(xp, 2):
+        before = threads(rows)
+        map_blocks(sums, (rows,), 16)
+        assert threads(rows) == before
+
+
+def test_an_error_in_a_thread_reaches_the_caller(xp, rows):
+    def fails(part):
+        if part.shape[0] < 16:  # the last block
+            msg = "from the block"
+            raise RuntimeError(msg)
+        return (part,), ()
+
+    with limited(xp, 2), pytest.raises(RuntimeError, match="from the block"):
+        map_blocks(fails, (rows,), 16)
+
+
+def test_blocks_within_a_block_do_not_wait_for_their_own_pool(xp, rows, to_numpy):
+    def outer(part):
+        return map_blocks(sums, (part,), 10)
+
+    with limited(xp, 2):
+        (doubled,), _ = map_blocks(outer, (rows,), 500)
+    np.testing.assert_array_equal(to_numpy(doubled), 2 * to_numpy(rows))
+
+
+@pytest.mark.backend("numpy")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # fork beside threads: the very case
+def test_a_forked_child_has_threads_of_its_own(xp, rows):
+    with limited(xp, 2):
+        map_tasks(int, range(4), rows, 2)  # the parent's threads are there
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if map_tasks(int, range(4), rows, 2) == [0, 1, 2, 3] else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
