@@ -7,14 +7,20 @@ import numpy as np
 import pytest
 
 from kmeans_fx._backend.blocks import map_blocks
-from kmeans_fx._backend.threads import map_tasks, threads
+from kmeans_fx._backend.threads import map_tasks, one_thread, threads
 
 pytestmark = pytest.mark.backend("numpy", "torch")
 
 
 @contextmanager
 def limited(xp, number):
-    """The library held to so many threads by its own means."""
+    """A program's surroundings, where the user lets the library have so many threads."""
+    with user_limit(xp, number), one_thread(xp.zeros(1)):
+        yield
+
+
+@contextmanager
+def user_limit(xp, number):
     if "torch" in xp.__name__:
         import torch
 
@@ -26,6 +32,11 @@ def limited(xp, number):
         threadpoolctl = pytest.importorskip("threadpoolctl")
         with threadpoolctl.threadpool_limits(number):
             yield
+
+
+def limit_of(xp):
+    with one_thread(xp.zeros(1)):
+        return threads()
 
 
 def sums(rows):
@@ -48,10 +59,13 @@ def test_the_number_of_threads_does_not_change_a_bit(xp, rows, to_numpy):
 
 
 def test_the_limit_of_the_user_is_kept(xp, rows):
-    with limited(xp, 2):
-        before = threads(rows)
-        map_blocks(sums, (rows,), 16)
-        assert threads(rows) == before
+    with user_limit(xp, 2):
+        with one_thread(rows):
+            map_blocks(sums, (rows,), 16)
+        assert limit_of(xp) == min(2, os.cpu_count())
+    with user_limit(xp, 1):
+        assert limit_of(xp) == 1
+    assert threads() == 0
 
 
 def test_an_error_in_a_thread_reaches_the_caller(xp, rows):
@@ -79,8 +93,8 @@ def test_blocks_within_a_block_do_not_wait_for_their_own_pool(xp, rows, to_numpy
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # fork beside threads: the very case
 def test_a_forked_child_has_threads_of_its_own(xp, rows):
     with limited(xp, 2):
-        map_tasks(int, range(4), rows, 2)  # the parent's threads are there
+        map_tasks(int, range(4), 2)  # the parent's threads are there
         child = os.fork()
         if child == 0:
-            os._exit(0 if map_tasks(int, range(4), rows, 2) == [0, 1, 2, 3] else 1)
+            os._exit(0 if map_tasks(int, range(4), 2) == [0, 1, 2, 3] else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -51,7 +51,7 @@ def map_blocks(function, arrays, size):
         return function(*arrays)
     if is_jax_namespace(xp):
         return _map_scan(xp, function, arrays, size)
-    workers = threads(arrays[0])
+    workers = threads()
     if workers > 0:
         return _map_threads(xp, function, arrays, size, workers)
     return _join(xp, _blocks(function, arrays, range(0, n, size), size, n))
@@ -127,4 +127,4 @@ def _map_threads(xp, function, arrays, size, workers):
     workers = min(workers, len(starts))
     if workers == 1:
         return _join(xp, chain.from_iterable(map(task, starts)))
-    return _join(xp, chain.from_iterable(map_tasks(task, starts, arrays[0], workers)))
+    return _join(xp, chain.from_iterable(map_tasks(task, starts, workers)))

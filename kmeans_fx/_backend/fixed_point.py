@@ -7,6 +7,7 @@ box may loop, branch on values and read them back wherever its framework can.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from kmeans_fx._backend.namespace import (
     is_numpy_namespace,
     is_torch_namespace,
 )
+from kmeans_fx._backend.threads import one_thread
 from kmeans_fx._backend.transform import quiet, stop_gradient
 
 __all__ = ["align", "call", "opaque", "program", "ranks_of", "shapes_of"]
@@ -80,7 +82,7 @@ def opaque(name, arrays, options):
 def _in_the_open(name, arrays, options):
     present, given = _split(arrays)
     xp = array_namespace(array=given[0])
-    with quiet(xp):
+    with quiet(xp), one_thread(given[0]) if is_numpy_namespace(xp) else nullcontext():
         outputs = call(name, present, options, given)
     # NumPy's reductions give scalars, and a result holds arrays.
     place = device(given[0])

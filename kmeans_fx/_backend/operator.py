@@ -10,6 +10,7 @@ from torch import Tensor
 
 from kmeans_fx._backend import fixed_point
 from kmeans_fx._backend.namespace import accumulation_dtype
+from kmeans_fx._backend.threads import one_thread
 
 __all__ = ["run"]
 
@@ -18,7 +19,8 @@ __all__ = ["run"]
 def run(arrays: list[Tensor], name: str, call: str) -> list[Tensor]:
     """Run the program ``name`` on the arrays that are present."""
     present, options = ast.literal_eval(call)
-    outputs = fixed_point.call(name, present, options, arrays)
+    with one_thread(arrays[0]):
+        outputs = fixed_point.call(name, present, options, arrays)
     # An operator must not return its inputs, or two outputs that share memory.
     return [output.clone() for output in outputs]
 

@@ -6,51 +6,87 @@ threads that each run whole blocks by themselves wait once.
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from functools import cache
-from threading import current_thread
+from threading import local
 
 from kmeans_fx._backend.namespace import array_namespace, is_numpy_namespace, is_torch_namespace
 from kmeans_fx._backend.transform import is_concrete
 
-__all__ = ["map_tasks", "threads"]
+__all__ = ["map_tasks", "one_thread", "threads"]
 
-_NAME = "kmeans_fx-blocks"
+# Of each thread: how many threads its library gave up, and whether it belongs to a pool.
+_here = local()
 
 
-def threads(array):
-    """As many threads as the user lets the library have; 0 where blocks cannot use them."""
+def one_thread(array):
+    """A context in which the array's library runs on this thread alone.
+
+    Its own threads would spin for a while after every operation, beside those that
+    run blocks. `threads` tells how many there may be.
+    """
     xp = array_namespace(array=array)
-    if current_thread().name.startswith(_NAME):
-        return 0  # blocks within a block: a thread must not wait for its own pool
     if is_numpy_namespace(xp):
-        return _blas_threads()
+        return _one_blas_thread()
     if is_torch_namespace(xp) and array.device.type == "cpu" and is_concrete(array):
-        import torch
-
-        # A limit for one thread alone is a feature of OpenMP.
-        return torch.get_num_threads() if torch.backends.openmp.is_available() else 0
-    return 0
+        return _one_torch_thread()
+    return nullcontext()
 
 
-def map_tasks(function, tasks, array, workers):
-    """``[function(task) for task in tasks]`` on so many threads, each of one thread of its own."""
-    if is_numpy_namespace(array_namespace(array=array)):
-        with _blas().limit(limits=1):
-            return list(_pool(workers, None).map(function, tasks))
+def threads():
+    """As many as the user lets the library have; 0 outside of `one_thread` and in a pool."""
+    return getattr(_here, "spare", 0)
+
+
+def map_tasks(function, tasks, workers):
+    """``[function(task) for task in tasks]`` on so many threads."""
+    return list(_pool(workers, _here.library).map(function, tasks))
+
+
+@contextmanager
+def _one_blas_thread():
+    blas = _blas()
+    if blas is None or not blas.lib_controllers:
+        yield
+        return
+    limit = max(library.num_threads for library in blas.lib_controllers)
+    with blas.limit(limits=1), _spare("numpy", limit):
+        yield
+
+
+@contextmanager
+def _one_torch_thread():
     import torch
 
+    if not torch.backends.openmp.is_available():  # then no limit holds for one thread alone
+        yield
+        return
     limit = torch.get_num_threads()
+    torch.set_num_threads(1)
     try:
-        torch.set_num_threads(1)  # or idle threads of this one's spin beside the others
-        return list(_pool(workers, _one_torch_thread).map(function, tasks))
+        with _spare("torch", limit):
+            yield
     finally:
+        # The threads of the pool set their own limit, and also that of later threads.
         torch.set_num_threads(limit)
 
 
+@contextmanager
+def _spare(library, limit):
+    if getattr(_here, "spare", 0):  # a program within a program
+        yield
+        return
+    _here.library, _here.spare = library, min(limit, os.cpu_count() or 1)
+    try:
+        yield
+    finally:
+        _here.spare = 0
+
+
 @cache
-def _pool(workers, begin):
+def _pool(workers, library):
     """Kept: a new thread has cold caches and allocates its memory anew."""
-    return ThreadPoolExecutor(workers, _NAME, initializer=begin)
+    return ThreadPoolExecutor(workers, initializer=_begin, initargs=(library,))
 
 
 # A child has the pools and not their threads.
@@ -58,10 +94,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
-def _one_torch_thread():
-    import torch
+def _begin(library):
+    if library == "torch":
+        import torch
 
-    torch.set_num_threads(1)
+        torch.set_num_threads(1)
 
 
 @cache
@@ -71,12 +108,3 @@ def _blas():
     except ImportError:
         return None
     return ThreadpoolController().select(user_api="blas")
-
-
-def _blas_threads():
-    """The threads of BLAS; 1 where BLAS cannot be held to one thread."""
-    blas = _blas()
-    if blas is None or not blas.lib_controllers:
-        return 1
-    limits = [library.num_threads for library in blas.lib_controllers]
-    return max(1, min(max(limits), os.cpu_count() or 1))
