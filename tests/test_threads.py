@@ -93,8 +93,8 @@ def test_blocks_within_a_block_do_not_wait_for_their_own_pool(xp, rows, to_numpy
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # fork beside threads: the very case
 def test_a_forked_child_has_threads_of_its_own(xp, rows):
     with limited(xp, 2):
-        map_tasks(int, range(4), 2)  # the parent's threads are there
+        list(map_tasks(int, range(4), 2))  # the parent's threads are there
         child = os.fork()
         if child == 0:
-            os._exit(0 if map_tasks(int, range(4), 2) == [0, 1, 2, 3] else 1)
+            os._exit(0 if list(map_tasks(int, range(4), 2)) == [0, 1, 2, 3] else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -10,7 +10,7 @@ from ..measure import Plan
 REPEATS = 7
 SHORT, LONG = 2, 22
 SHAPES = ((205_000, 64, 64), (1_000_000, 16, 100), (102_000, 128, 1024), (2_000_000, 3, 16))
-# Two blockwise sums of one float32 problem may part at near-ties; twenty iterations keep that small.
+# Two blockwise sums of one float32 problem may part at near-ties; few iterations keep that small.
 SAME = 1e-4
 
 

@@ -5,8 +5,6 @@ keep the leading axis and are joined again, totals are summed over the blocks. S
 over many rows are therefore kept per block first, which also keeps them accurate.
 """
 
-from itertools import chain
-
 from kmeans_fx._backend.namespace import array_namespace, device, is_jax_namespace
 from kmeans_fx._backend.threads import map_tasks, threads
 from kmeans_fx._backend.transform import quiet
@@ -54,7 +52,7 @@ def map_blocks(function, arrays, size):
     workers = threads()
     if workers > 0:
         return _map_threads(xp, function, arrays, size, workers)
-    return _join(xp, _blocks(function, arrays, range(0, n, size), size, n))
+    return _map_python(xp, function, arrays, range(0, n, size), size, n)
 
 
 def _slice(arrays, start, stop):
@@ -65,17 +63,24 @@ def _add(first, second):
     return tuple(a + b for a, b in zip(first, second, strict=True))
 
 
-def _blocks(function, arrays, starts, size, stop):
-    for start in starts:
-        yield function(*_slice(arrays, start, min(start + size, stop)))
+def _map_python(xp, function, arrays, starts, size, stop):
+    """Any eager or unrolled backend: a loop over the blocks."""
+    pieces, totals = _fold(function, arrays, starts, size, stop)
+    return _join(xp, pieces), totals
 
 
-def _join(xp, results):
+def _fold(function, arrays, starts, size, stop):
+    """The outputs of every block, and the totals of all."""
     pieces, totals = [], None
-    for outputs, parts in results:
+    for start in starts:
+        outputs, parts = function(*_slice(arrays, start, min(start + size, stop)))
         pieces.append(outputs)
         totals = parts if totals is None else _add(totals, parts)
-    return tuple(xp.concat(piece, axis=0) for piece in zip(*pieces, strict=True)), totals
+    return pieces, totals
+
+
+def _join(xp, pieces):
+    return tuple(xp.concat(piece, axis=0) for piece in zip(*pieces, strict=True))
 
 
 def _map_scan(xp, function, arrays, size):
@@ -122,9 +127,12 @@ def _map_threads(xp, function, arrays, size, workers):
     def task(start):
         stop = min(start + span, n)
         with quiet(xp):  # a thread does not inherit it
-            return list(_blocks(function, arrays, range(start, stop, size), size, stop))
+            return _fold(function, arrays, range(start, stop, size), size, stop)
 
     workers = min(workers, len(starts))
-    if workers == 1:
-        return _join(xp, chain.from_iterable(map(task, starts)))
-    return _join(xp, chain.from_iterable(map_tasks(task, starts, workers)))
+    results = map(task, starts) if workers == 1 else map_tasks(task, starts, workers)
+    pieces, totals = [], None
+    for outputs, parts in results:
+        pieces += outputs
+        totals = parts if totals is None else _add(totals, parts)
+    return _join(xp, pieces), totals

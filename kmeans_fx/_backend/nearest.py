@@ -7,6 +7,8 @@ Ties go to the first centroid.
 
 from functools import cache
 from importlib.util import find_spec
+from math import prod
+from threading import local
 
 from kmeans_fx._backend.namespace import (
     array_namespace,
@@ -19,6 +21,8 @@ from kmeans_fx._backend.namespace import (
 from kmeans_fx._backend.transform import is_concrete
 
 __all__ = ["nearest", "score_table", "squared_norms"]
+
+_here = local()
 
 # Up to here whole rows of scores are too short for argmin along them.
 _FEW_CENTROIDS = 32
@@ -85,11 +89,26 @@ def _nearest_torch(rows, operand, bias):
 
     if not (rows.device.type == "cpu" and _has_numpy() and is_concrete(rows)):
         return torch.addmm(bias, rows, operand).min(dim=1).indices
-    if bias.shape[0] <= _FEW_CENTROIDS:
-        labels = _first_minimum(torch.addmm(bias[:, None], operand.T, rows.T).numpy())
+    n, k = rows.shape[0], bias.shape[0]
+    if k <= _FEW_CENTROIDS:
+        scores = _scratch(rows, k, n)
+        labels = _first_minimum(torch.addmm(bias[:, None], operand.T, rows.T, out=scores).numpy())
     else:
-        labels = torch.addmm(bias, rows, operand).numpy().argmin(axis=1)
+        scores = _scratch(rows, n, k)
+        labels = torch.addmm(bias, rows, operand, out=scores).numpy().argmin(axis=1)
     return torch.from_numpy(labels)
+
+
+def _scratch(like, *shape):
+    """PyTorch: memory of this thread, written over by the next call.
+
+    Aligned blocks that come and go leave holes in the heap of the C library.
+    """
+    size = prod(shape)
+    kept = getattr(_here, "scratch", None)
+    if kept is None or kept.dtype != like.dtype or kept.shape[0] < size:
+        kept = _here.scratch = like.new_empty(size)
+    return kept[:size].view(shape)
 
 
 def _first_minimum(scores):

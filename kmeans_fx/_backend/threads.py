@@ -39,8 +39,8 @@ def threads():
 
 
 def map_tasks(function, tasks, workers):
-    """``[function(task) for task in tasks]`` on so many threads."""
-    return list(_pool(workers, _here.library).map(function, tasks))
+    """``map(function, tasks)`` on so many threads."""
+    return _pool(workers, _here.library).map(function, tasks)
 
 
 @contextmanager
