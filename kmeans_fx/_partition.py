@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from kmeans_fx._backend.blocks import map_blocks, rows_per_block
+from kmeans_fx._backend.kernels import kernels_for
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, device
 from kmeans_fx._backend.nearest import nearest, score_table
 from kmeans_fx._backend.segment import segment_stats, take_rows
@@ -56,13 +57,12 @@ def partition(x, centroids, weights, space, *, dropped=None, stats=True, distanc
     """
     xp = array_namespace(x=x)
     k, d = centroids.shape[-2:]
-    label = _labeller(xp, space, centroids, dropped)
+    label = _labeller(xp, space, centroids, dropped, stats)
     absolute = space.absolute(centroids)
 
     def block(part, share):
-        rows = space.rows(part)
-        labels = label(rows)
-        totals = segment_stats(rows, labels, k, share) if stats else ()
+        labels, *totals = label(part, share)
+        totals = tuple(totals) if stats else ()
         if distances:
             far = _distance(space, part, take_rows(xp, absolute, labels))
             totals = (*totals, weighted_sum(xp, far, share))
@@ -160,7 +160,24 @@ def _column_sums(x, weights, function, chunk_size, reduce):
     return sums, total
 
 
-def _labeller(xp, space, centroids, dropped):
+def _labeller(xp, space, centroids, dropped, stats):
+    """The function from rows and weights to labels, and to sums and counts if asked for."""
+    k = centroids.shape[-2]
+    kernels = kernels_for(centroids) if space.metric.embed is not None else None
+    if kernels is not None:
+        packed = kernels.table(centroids, dropped)
+        return lambda part, share: kernels.assign(space.mapped(part), space.origin, packed, share)
+    nearest_of = _nearest_of(xp, space, centroids, dropped)
+
+    def label(part, share):
+        rows = space.rows(part)
+        labels = nearest_of(rows)
+        return (labels, *segment_stats(rows, labels, k, share)) if stats else (labels,)
+
+    return label
+
+
+def _nearest_of(xp, space, centroids, dropped):
     """The function from mapped rows to their labels."""
     if space.metric.embed is not None:
         table = score_table(centroids, dropped)

@@ -1,5 +1,6 @@
 """Sums of rows by label: native where there is one, portable otherwise."""
 
+from kmeans_fx._backend.kernels import kernels_for
 from kmeans_fx._backend.members import broadcast_shapes
 from kmeans_fx._backend.namespace import (
     array_namespace,
@@ -75,6 +76,9 @@ def segment_stats(rows, labels, k, weights=None):
     if weights is not None:
         weights = xp.broadcast_to(weights, labels.shape)
     if is_numpy_namespace(xp) and labels.ndim == 1:
+        kernels = kernels_for(rows)
+        if kernels is not None:
+            return kernels.segment_stats(rows, labels, k, weights)
         return _sorted_stats(rows, labels, k, weights)
     ones = xp.ones(labels.shape, dtype=rows.dtype, device=device(rows))
     values = rows if weights is None else rows * weights[..., None]

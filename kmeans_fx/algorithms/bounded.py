@@ -10,9 +10,11 @@ References
 
 from typing import Any, NamedTuple
 
+from kmeans_fx._backend.kernels import kernels_for
 from kmeans_fx._backend.namespace import (
     array_namespace,
     device,
+    index_dtype,
     is_numpy_namespace,
     is_torch_namespace,
 )
@@ -98,15 +100,54 @@ class BoundedPartition:
 
 def _bounded_pass(x, centroids, weights, space, old):
     """The next memory, and the share of rows that needed a full search."""
-    k = centroids.shape[0]
     search = _Search(centroids, space)
+    kernels = kernels_for(centroids)
+    age = 0 if old is None else (old.age + 1) % _REFRESH
+    if kernels is not None:
+        bounds, searched, stats = _fused_pass(kernels, x, weights, search, old)
+    else:
+        bounds, searched = _plain_pass(x, search, old)
+        stats = _statistics(x, bounds[0], weights, search, None if age == 0 else old)
+    if age == 0 and old is not None and kernels is not None:
+        stats = _statistics(x, bounds[0], weights, search, None)
+    return _Memory(*bounds, stats, centroids, age), float(searched) / x.shape[0]
+
+
+def _plain_pass(x, search, old):
+    """Labels and bounds (n,), and the number of rows that were searched."""
     rows = (x,) if old is None else (x, old.labels, old.upper, old.lower)
     block = search.everything if old is None else search.where_bounds_fail(old)
-    outputs, (searched,) = map_rows(block, rows, centroids, k + 3 * x.shape[1], space.chunk_size)
-    labels, upper, lower = outputs
-    age = 0 if old is None else old.age + 1
-    stats = _statistics(x, labels, k, weights, space, None if age % _REFRESH == 0 else old)
-    return _Memory(labels, upper, lower, stats, centroids, age), float(searched) / x.shape[0]
+    columns = search.centroids.shape[0] + 3 * x.shape[1]
+    bounds, (searched,) = map_rows(block, rows, search.centroids, columns, search.space.chunk_size)
+    return bounds, searched
+
+
+def _fused_pass(kernels, x, weights, search, old):
+    """As `_plain_pass`, and the statistics, in one pass over the rows."""
+    xp, centroids, space = search.xp, search.centroids, search.space
+    packed, drift = kernels.table(centroids), search.drift(old)
+    bounds = (old.labels, old.upper, old.lower) if old is not None else _no_bounds(xp, x, centroids)
+
+    def block(part, share, *last):
+        rows = space.mapped(part)
+        after, searched, change = kernels.update_bounds(
+            rows, space.origin, centroids, packed, share, last, drift, search.error
+        )
+        return after, (xp.asarray(searched), *change)
+
+    rows = (x, weights, *bounds)
+    bounds, (searched, sums, counts) = map_rows(
+        block, rows, centroids, 4 * x.shape[1], space.chunk_size
+    )
+    if old is not None:
+        sums = old.stats.sums + sums
+    return bounds, searched, ClusterStats(sums, counts, xp.zeros_like(counts[0]))
+
+
+def _no_bounds(xp, x, centroids):
+    labels = xp.full(x.shape[0], -1, dtype=index_dtype(xp, x))
+    nothing = xp.zeros(x.shape[0], dtype=centroids.dtype)
+    return labels, nothing, nothing
 
 
 class _Search:
@@ -119,28 +160,34 @@ class _Search:
         self.centroids, self.space = centroids, space
         self.table = score_table(centroids)
         self.largest = self.xp.max(self.table[1])
-        # Half the distance from every centroid to the next one: lemma 1 of Hamerly.
-        self.half = _nearest_other(self.xp, centroids, self.table) / 2
 
     def everything(self, part):
         """All rows, in full."""
         labels, upper, lower = self._two_nearest(self.space.rows(part))
         return (labels, upper, lower), (self._count(labels.shape[0], part),)
 
+    def drift(self, old):
+        """(3, k): how far the centroid moved, how far any other, and half the way to the next."""
+        xp = self.xp
+        if old is None:
+            return xp.zeros((3, self.centroids.shape[0]), dtype=self.centroids.dtype)
+        moved = xp.sqrt(squared_norms(self.centroids - old.centroids)) * (1 + self.error)
+        top = xp.argmax(moved)
+        others = xp.arange(moved.shape[0], device=device(moved)) != top
+        second = xp.max(xp.where(others, moved, xp.zeros_like(moved)))
+        # Lemma 1 of Hamerly: nearer than half the way to the next centroid is nearest.
+        half = _nearest_other(xp, self.centroids, self.table) / 2
+        return xp.stack((moved, xp.where(others, xp.max(moved), second), half))
+
     def where_bounds_fail(self, old):
         """The rows that may have changed cluster since ``old``."""
         xp = self.xp
-        moved = xp.sqrt(squared_norms(self.centroids - old.centroids)) * (1 + self.error)
-        top = xp.argmax(moved)
-        most = xp.max(moved)
-        others = xp.arange(moved.shape[0], device=device(moved)) != top
-        second = xp.max(xp.where(others, moved, xp.zeros_like(moved)))
-        reach = xp.where(others, most, second)
+        moved, reach, half = self.drift(old)
 
         def block(part, labels, upper, lower):
             upper = (upper + moved[labels]) * (1 + self.error)
             lower = (lower - reach[labels]) * (1 - self.error)
-            bar = xp.maximum(self.half[labels], lower)
+            bar = xp.maximum(half[labels], lower)
             (index,) = xp.nonzero(upper > bar)
             rows = self.space.rows(part[index])
             own = xp.sqrt(squared_norms(rows - self.centroids[labels[index]])) * (1 + self.error)
@@ -188,9 +235,9 @@ def _nearest_other(xp, centroids, table):
     return map_rows(block, (centroids, place), centroids, k, None)[0][0]
 
 
-def _statistics(x, labels, k, weights, space, old):
+def _statistics(x, labels, weights, search, old):
     """Sums and counts by label: those of ``old`` with the rows that moved, or all anew."""
-    xp = array_namespace(x=x)
+    xp, space, k = search.xp, search.space, search.centroids.shape[0]
 
     def added(part, own, share):
         return (), segment_stats(space.rows(part), own, k, share)

@@ -1,0 +1,138 @@
+"""The kernels of `cpu` on blocks of rows: NumPy arrays of any layout in, new arrays out."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kmeans_fx._backend.kernels import cpu
+
+__all__ = [
+    "Table",
+    "assign",
+    "potentials",
+    "segment_stats",
+    "shrink_reach",
+    "table",
+    "update_bounds",
+]
+
+
+class Table(NamedTuple):
+    """Centroids as the kernels read them: -2 c and |c|^2, filled up to multiples of four.
+
+    Attributes
+    ----------
+    operand : ((m,) k', d')
+    bias : ((m,) k')
+        Infinite where there is no centroid.
+    k : int
+    """
+
+    operand: Any
+    bias: Any
+    k: int
+
+
+def table(centroids, dropped=None):
+    """The Table of centroids ((m,) k, d); those marked in ``dropped`` are never the nearest."""
+    *members, k, d = centroids.shape
+    operand = np.zeros((*members, _fours(k), _fours(d)), centroids.dtype)
+    operand[..., :k, :d] = centroids * -2
+    bias = np.full(operand.shape[:-1], np.inf, centroids.dtype)
+    bias[..., :k] = np.einsum("...ij,...ij->...i", centroids, centroids)
+    if dropped is not None:
+        bias[..., :k][np.broadcast_to(dropped, (*members, k))] = np.inf
+    return Table(operand, bias, k)
+
+
+def assign(rows, origin, centroids, share):
+    """Labels, sums and counts of rows ((m,) n, d) less the origin, by their Table."""
+    share = np.empty(0, rows.dtype) if share is None else share
+    given = ((rows, 2), (origin, 1), (centroids.operand, 2), (centroids.bias, 1), (share, 1))
+    batched = any(array.ndim > rank for array, rank in given)
+    x, origin, operand, bias, share = (
+        _plain(a) if a.ndim > r else _plain(a)[None] for a, r in given
+    )
+    m = max(a.shape[0] for a in (x, origin, operand, share))
+    labels = np.empty((m, x.shape[1]), np.intp)
+    sums, counts = (
+        np.zeros((m, centroids.k, x.shape[2]), x.dtype),
+        np.zeros((m, centroids.k), x.dtype),
+    )
+    cpu.assign_rows(x, origin, operand, bias, share, labels, sums, counts)
+    return (labels, sums, counts) if batched else (labels[0], sums[0], counts[0])
+
+
+def segment_stats(rows, labels, k, weights):
+    """Weighted sums (k, d) and counts (k,) of the rows by label."""
+    sums, counts = np.zeros((k, rows.shape[1]), rows.dtype), np.zeros(k, rows.dtype)
+    origin = np.zeros(rows.shape[1], rows.dtype)
+    cpu.sum_rows(*_plain_all(rows, origin, labels, _share(weights, rows)), sums, counts)
+    return sums, counts
+
+
+def update_bounds(rows, origin, centroids, reference, share, last, drift, slack):
+    """One pass of `cpu.bounded_rows` from the labels and bounds in ``last``.
+
+    Returns
+    -------
+    labels, upper, lower : (n,)
+    searched : int
+    sums, counts
+        What the rows that moved add to the sums of their clusters; the counts anew.
+    """
+    labels, upper, lower = (a.copy() for a in last)
+    sums, counts = np.zeros_like(centroids), np.zeros(centroids.shape[0], rows.dtype)
+    searched = cpu.bounded_rows(
+        *_plain_all(rows, origin, centroids, *reference[:2], _share(share, rows)),
+        labels,
+        upper,
+        lower,
+        drift,
+        slack,
+        sums,
+        counts,
+    )
+    return (labels, upper, lower), searched, (sums, counts)
+
+
+def potentials(rows, candidates, share, reach, owner, near):
+    """`cpu.potentials` of a block, (t,)."""
+    total = np.zeros(candidates.shape[0])
+    arrays = _plain_all(rows, candidates, _share(share, rows), reach, owner, near)
+    cpu.potentials(*arrays, total)
+    return total
+
+
+def shrink_reach(rows, row, turn, near, reach, owner):
+    """New ``reach`` and ``owner`` of a block: see `cpu.shrink_reach`."""
+    reach, owner = reach.copy(), owner.copy()
+    cpu.shrink_reach(*_plain_all(rows, row), turn, _plain(near), reach, owner)
+    return reach, owner
+
+
+def _fours(size):
+    return -(-size // 4) * 4
+
+
+def _share(weights, rows):
+    return np.empty(0, rows.dtype) if weights is None else weights
+
+
+def _plain_all(*arrays):
+    return tuple(_plain(array) for array in arrays)
+
+
+def _plain(array):
+    """Contiguous, and writable in name: Numba compiles once more for read-only arrays."""
+    array = np.ascontiguousarray(array)
+    return array if array.flags.writeable else np.asarray(_Opened(array))
+
+
+class _Opened:
+    """The memory of a read-only array, which no kernel writes to."""
+
+    def __init__(self, array):
+        self.array = array
+        interface = array.__array_interface__
+        self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
