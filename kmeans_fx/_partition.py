@@ -9,7 +9,18 @@ from kmeans_fx._backend.nearest import nearest, score_table
 from kmeans_fx._backend.segment import segment_stats, take_rows
 from kmeans_fx.update import ClusterStats, cluster_means, weighted_sum
 
-__all__ = ["Partition", "Space", "centred_space", "map_rows", "partition", "variance"]
+__all__ = [
+    "KERNEL_COLUMNS",
+    "Partition",
+    "Space",
+    "centred_space",
+    "map_rows",
+    "partition",
+    "variance",
+]
+
+# A kernel holds a tile of rows, whatever the shape: its blocks are as long as threads like.
+KERNEL_COLUMNS = 64
 
 
 class Space(NamedTuple):
@@ -57,7 +68,8 @@ def partition(x, centroids, weights, space, *, dropped=None, stats=True, distanc
     """
     xp = array_namespace(x=x)
     k, d = centroids.shape[-2:]
-    label = _labeller(xp, space, centroids, dropped, stats)
+    kernels = kernels_for(x, centroids.dtype) if space.metric.embed is not None else None
+    label = _labeller(xp, kernels, space, centroids, dropped, stats)
     absolute = space.absolute(centroids)
 
     def block(part, share):
@@ -69,6 +81,8 @@ def partition(x, centroids, weights, space, *, dropped=None, stats=True, distanc
         return (labels,), totals
 
     columns = k + 3 * d if space.metric.embed is not None else k * d
+    if kernels is not None:
+        columns = KERNEL_COLUMNS
     (labels,), totals = map_rows(block, (x, weights), centroids, columns, space.chunk_size)
     inertia = totals[-1] if distances else None
     if not stats:
@@ -160,10 +174,9 @@ def _column_sums(x, weights, function, chunk_size, reduce):
     return sums, total
 
 
-def _labeller(xp, space, centroids, dropped, stats):
+def _labeller(xp, kernels, space, centroids, dropped, stats):
     """The function from rows and weights to labels, and to sums and counts if asked for."""
     k = centroids.shape[-2]
-    kernels = kernels_for(centroids) if space.metric.embed is not None else None
     if kernels is not None:
         packed = kernels.table(centroids, dropped)
         return lambda part, share: kernels.assign(space.mapped(part), space.origin, packed, share)

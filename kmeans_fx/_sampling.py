@@ -4,6 +4,7 @@ import math
 from typing import Any, NamedTuple
 
 from kmeans_fx._backend.fixed_point import program
+from kmeans_fx._backend.kernels import kernels_for
 from kmeans_fx._backend.loop import cond, while_loop
 from kmeans_fx._backend.members import broadcast_shapes
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, device, index_dtype
@@ -11,6 +12,7 @@ from kmeans_fx._backend.nearest import squared_norms
 from kmeans_fx._backend.random import choice, fold_in, randint, uniform
 from kmeans_fx._backend.segment import take_rows
 from kmeans_fx._partition import centred_space, map_rows, partition
+from kmeans_fx._pruned_sampling import PrunedReach
 from kmeans_fx.distances import as_metric
 
 __all__ = [
@@ -37,9 +39,14 @@ def choose_kmeans_plusplus(x, weights, key, *, k, metric, n_trials):
     space = centred_space(x, weights, as_metric(metric), None)
     draws = _uniforms(space, key, k, n_trials)
     first = _draw(_ones(x, weights, key), draws[..., 0, :1, :])[..., 0]
+    kernels = (
+        kernels_for(x, x.dtype) if space.metric.embed is not None and first.ndim == 0 else None
+    )
     # |x|^2 of the centred rows. A distance that is not expanded has no use for it, and
     # a caller's may not be defined at the origin.
     norms = None if space.metric.embed is None else _reach(x, space.origin, space)
+    if kernels is not None:
+        return (_sample_pruned(kernels, x, norms, weights, first, draws, space),)
 
     def body(state):
         p = state.reach if weights is None else state.reach * weights
@@ -54,6 +61,21 @@ def choose_kmeans_plusplus(x, weights, key, *, k, metric, n_trials):
         )
 
     return (_sample(x, first, k, body, space).indices,)
+
+
+def _sample_pruned(kernels, x, norms, weights, first, draws, space):
+    """The loop of `choose_kmeans_plusplus` with kernels."""
+    xp = array_namespace(x=x)
+    indices = first[None]
+    state = PrunedReach(kernels, x, norms, weights, space, _reach_of(x, first, space))
+    for turn in range(1, draws.shape[0]):
+        p = state.reach if weights is None else state.reach * weights
+        trials = _draw(p, draws[turn, ...], indices[:1])
+        chosen, candidates = (space.mapped(take_rows(xp, x, i)) for i in (indices, trials))
+        best = xp.argmin(state.potentials(candidates, chosen))
+        state.shrink(candidates[best, :], chosen)
+        indices = xp.concat((indices, trials[best][None]))
+    return indices
 
 
 @program("nd n w", "k:index")

@@ -11,6 +11,15 @@ from contextlib import nullcontext
 from functools import lru_cache, partial
 from typing import NamedTuple
 
+from kmeans_fx._backend.host import (
+    by_foreign_call,
+    from_numpy,
+    has_foreign_kernels,
+    has_kernels,
+    is_on_host,
+    to_numpy,
+)
+from kmeans_fx._backend.kernels import enabled
 from kmeans_fx._backend.members import broadcast_shapes, map_members
 from kmeans_fx._backend.namespace import (
     array_namespace,
@@ -22,7 +31,16 @@ from kmeans_fx._backend.namespace import (
 from kmeans_fx._backend.threads import one_thread
 from kmeans_fx._backend.transform import quiet, stop_gradient
 
-__all__ = ["align", "call", "opaque", "program", "ranks_of", "shapes_of"]
+__all__ = [
+    "align",
+    "call",
+    "opaque",
+    "program",
+    "ranks_of",
+    "run_on_host",
+    "run_on_numpy",
+    "shapes_of",
+]
 
 
 class Program(NamedTuple):
@@ -70,13 +88,32 @@ def opaque(name, arrays, options):
     """Run a registered program without derivatives; absent arrays are None."""
     present, given = _split(arrays)
     xp = array_namespace(array=given[0])
-    if is_jax_namespace(xp):
-        return tuple(_jax_program(name, present, options)(*given))
     if is_torch_namespace(xp):
         from kmeans_fx._backend.operator import run
 
         return tuple(run(given, name, repr((present, options))))
+    if is_jax_namespace(xp):
+        outputs = run_on_host(name, present, options, given)
+        return outputs or tuple(_jax_program(name, present, options, enabled())(*given))
     return _in_the_open(name, arrays, options)
+
+
+def run_on_host(name, present, options, given):
+    """The outputs by kernels for NumPy, or None where there are none."""
+    if not (has_kernels(given, options) and is_on_host(given)):
+        return None
+    cores = [core for core, there in zip(_cores(name), present, strict=True) if there]
+    return from_numpy(run_on_numpy(name, present, options, to_numpy(given, cores)), given[0])
+
+
+def run_on_numpy(name, present, options, given):
+    """The outputs of a program for the NumPy arrays that are present."""
+    rest = iter(given)
+    return _in_the_open(name, [next(rest) if there else None for there in present], options)
+
+
+def _cores(name):
+    return [core for core, _ in _PROGRAMS[name].inputs]
 
 
 def _in_the_open(name, arrays, options):
@@ -129,7 +166,7 @@ def _sizes(inputs, arrays, options):
 
 
 @lru_cache(maxsize=512)
-def _jax_program(name, present, options):
+def _jax_program(name, present, options, kernels):
     """JAX: made and compiled once for the options; vmap calls the batched form."""
     import jax
     from jax.custom_batching import custom_vmap
@@ -138,7 +175,13 @@ def _jax_program(name, present, options):
 
     @custom_vmap
     def run(*given):
-        return tuple(call(name, present, options, given))
+        def portable(*given):
+            return tuple(call(name, present, options, given))
+
+        if not (kernels and has_foreign_kernels(given, options)):
+            return portable(*given)
+        shapes = shapes_of(name, present, options, given)
+        return tuple(by_foreign_call(name, present, options, given, shapes, portable))
 
     @run.def_vmap
     def rule(axis_size, batched, *given):

@@ -76,7 +76,7 @@ def segment_stats(rows, labels, k, weights=None):
     if weights is not None:
         weights = xp.broadcast_to(weights, labels.shape)
     if is_numpy_namespace(xp) and labels.ndim == 1:
-        kernels = kernels_for(rows)
+        kernels = kernels_for(rows, rows.dtype)
         if kernels is not None:
             return kernels.segment_stats(rows, labels, k, weights)
         return _sorted_stats(rows, labels, k, weights)

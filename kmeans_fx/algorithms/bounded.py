@@ -20,7 +20,7 @@ from kmeans_fx._backend.namespace import (
 )
 from kmeans_fx._backend.nearest import score_table, squared_norms
 from kmeans_fx._backend.segment import segment_counts, segment_stats
-from kmeans_fx._partition import Partition, map_rows, partition
+from kmeans_fx._partition import KERNEL_COLUMNS, Partition, map_rows, partition
 from kmeans_fx.distances import as_metric
 from kmeans_fx.update import ClusterStats
 
@@ -101,7 +101,7 @@ class BoundedPartition:
 def _bounded_pass(x, centroids, weights, space, old):
     """The next memory, and the share of rows that needed a full search."""
     search = _Search(centroids, space)
-    kernels = kernels_for(centroids)
+    kernels = kernels_for(x, centroids.dtype)
     age = 0 if old is None else (old.age + 1) % _REFRESH
     if kernels is not None:
         bounds, searched, stats = _fused_pass(kernels, x, weights, search, old)
@@ -126,28 +126,27 @@ def _fused_pass(kernels, x, weights, search, old):
     """As `_plain_pass`, and the statistics, in one pass over the rows."""
     xp, centroids, space = search.xp, search.centroids, search.space
     packed, drift = kernels.table(centroids), search.drift(old)
-    bounds = (old.labels, old.upper, old.lower) if old is not None else _no_bounds(xp, x, centroids)
+    if old is None:
+        like = {"dtype": centroids.dtype, "device": device(x)}
+        nothing = (xp.zeros(x.shape[0], **like) for _ in range(2))
+        bounds = (xp.full(x.shape[0], -1, dtype=index_dtype(xp, x), device=device(x)), *nothing)
+    else:
+        # The bounds are written over; the labels of the last pass are still needed.
+        bounds = (old.labels + 0, old.upper, old.lower)
 
     def block(part, share, *last):
         rows = space.mapped(part)
-        after, searched, change = kernels.update_bounds(
+        searched, *change = kernels.update_bounds(
             rows, space.origin, centroids, packed, share, last, drift, search.error
         )
-        return after, (xp.asarray(searched), *change)
+        return (), (xp.asarray(searched, device=device(part)), *change)
 
     rows = (x, weights, *bounds)
-    bounds, (searched, sums, counts) = map_rows(
-        block, rows, centroids, 4 * x.shape[1], space.chunk_size
-    )
+    totals = map_rows(block, rows, centroids, KERNEL_COLUMNS, space.chunk_size)[1]
+    searched, sums, counts = totals
     if old is not None:
         sums = old.stats.sums + sums
     return bounds, searched, ClusterStats(sums, counts, xp.zeros_like(counts[0]))
-
-
-def _no_bounds(xp, x, centroids):
-    labels = xp.full(x.shape[0], -1, dtype=index_dtype(xp, x))
-    nothing = xp.zeros(x.shape[0], dtype=centroids.dtype)
-    return labels, nothing, nothing
 
 
 class _Search:
@@ -170,7 +169,8 @@ class _Search:
         """(3, k): how far the centroid moved, how far any other, and half the way to the next."""
         xp = self.xp
         if old is None:
-            return xp.zeros((3, self.centroids.shape[0]), dtype=self.centroids.dtype)
+            shape, place = (3, self.centroids.shape[0]), device(self.centroids)
+            return xp.zeros(shape, dtype=self.centroids.dtype, device=place)
         moved = xp.sqrt(squared_norms(self.centroids - old.centroids)) * (1 + self.error)
         top = xp.argmax(moved)
         others = xp.arange(moved.shape[0], device=device(moved)) != top

@@ -6,36 +6,43 @@ other libraries on a CPU come as views of the same memory (`kmeans_fx._backend.h
 
 import os
 from functools import cache
+from importlib.util import find_spec
+from math import prod
 
 from kmeans_fx._backend.namespace import array_namespace, is_numpy_namespace
 
-__all__ = ["enabled", "kernels_for", "supported"]
+__all__ = ["enabled", "kernels_for", "pays"]
 
+# Fewer numbers than this are clustered before Numba is even imported.
+_FEW_NUMBERS = 1 << 16
 # Wider rows fall out of the cache in a tile; a library's product is faster then.
 _MOST_COLUMNS = 256
 
 
 def enabled():
     """Whether kernels may be used: Numba is there, and KMEANS_FX_KERNELS is not 0."""
-    return os.environ.get("KMEANS_FX_KERNELS") != "0" and _compiler() is not None
+    return os.environ.get("KMEANS_FX_KERNELS") != "0" and _has_numba()
 
 
-def kernels_for(rows):
-    """The module of kernels for rows (..., n, d), or None: then take the portable form."""
-    xp = array_namespace(rows=rows)
-    usable = is_numpy_namespace(xp) and supported(rows) and rows.shape[-1] <= _MOST_COLUMNS
-    return _compiler() if usable and enabled() else None
+def pays(x):
+    """Whether x (..., n, d) is enough work, of rows that are not too wide."""
+    return prod(x.shape) >= _FEW_NUMBERS and x.shape[-1] <= _MOST_COLUMNS
 
 
-def supported(array):
-    """Whether kernels know the dtype."""
-    return str(array.dtype).removeprefix("torch.") in ("float32", "float64")
+def kernels_for(x, dtype):
+    """The module of kernels for NumPy arrays x (..., n, d) whose rows are worked on as ``dtype``.
+
+    None where there is none: then take the portable form.
+    """
+    if not (is_numpy_namespace(array_namespace(x=x)) and enabled()):
+        return None
+    if not (dtype in ("float32", "float64") and pays(x)):
+        return None
+    from kmeans_fx._backend.kernels import fused
+
+    return fused
 
 
 @cache
-def _compiler():
-    try:
-        from kmeans_fx._backend.kernels import fused
-    except ImportError:
-        return None
-    return fused
+def _has_numba():
+    return find_spec("numba") is not None

@@ -246,51 +246,53 @@ def _settle(tile, place, held, operand, bias, share, slack, labels, upper, lower
 
 
 @_compiled
-def potentials(x, candidates, share, reach, owner, near, total):
-    """What the reach would be in sum with every candidate (t, d), added to ``total`` (t,).
+def potentials(x, origin, operand, bias, norms, share, reach, owner, near, total):
+    """Adds to ``total`` (t,) what the reach would be in sum with every candidate.
 
-    A row whose ``reach`` (n,), its squared distance to the nearest chosen row, number
-    ``owner`` (n,), is at most ``near`` (m,), a quarter of the squared distance from that
-    row to the next candidate, keeps its reach with all candidates.
+    Parameters
+    ----------
+    x : (n, d); origin : (d,); operand, bias : of t or more candidates
+    norms : (n,)
+        Squared norms of the rows less the origin.
+    reach, owner : (n,)
+        Squared distance to the nearest chosen row, and the number of that row.
+    near : (m,)
+        A quarter of the squared distance from a chosen row to the next candidate: a row
+        whose reach is at most that of its owner keeps it with all candidates.
     """
     n, d = x.shape
-    tile, place = _tile(x, d), np.empty(_ROWS, np.int64)
+    tile, scores = _tile(x, d), np.empty((4, _ROWS), x.dtype)
+    # Of the rows in the tile: squared norm, reach and weight.
+    facts = np.zeros((3, _ROWS), x.dtype)
     kept, held = 0.0, 0
     for i in range(n):
         if reach[i] <= near[owner[i]]:
             kept += _weight(share, i) * reach[i]
             continue
         for f in range(d):
-            tile[f, held] = x[i, f]
-        place[held] = i
+            tile[f, held] = x[i, f] - origin[f]
+        facts[0, held], facts[1, held], facts[2, held] = norms[i], reach[i], _weight(share, i)
         held += 1
         if held == _ROWS:
-            _add_potentials(tile, place, held, candidates, share, reach, total)
+            _add_potentials(tile, operand, bias, scores, facts, total)
             held = 0
-    _add_potentials(tile, place, held, candidates, share, reach, total)
+    facts[2, held:] = 0
+    _add_potentials(tile, operand, bias, scores, facts, total)
     for j in range(total.shape[0]):
         total[j] += kept
 
 
 @_compiled
-def _add_potentials(tile, place, held, candidates, share, reach, total):
-    squares = np.empty(_ROWS, tile.dtype)
-    for j in range(candidates.shape[0]):
-        _squares(tile, candidates[j], squares)
-        left = 0.0
-        for h in range(held):
-            left += _weight(share, place[h]) * min(reach[place[h]], squares[h])
-        total[j] += left
-
-
-@_compiled
-def _squares(tile, candidate, squares):
-    """Squared distances of all columns to one row: 0 for its copies."""
-    squares[:] = 0
-    for f in range(candidate.shape[0]):
-        value = candidate[f]
-        for i in range(_ROWS):
-            squares[i] += (tile[f, i] - value) ** 2
+def _add_potentials(tile, operand, bias, scores, facts, total):
+    norm, reach, weight = facts[0], facts[1], facts[2]
+    for j in range(0, total.shape[0], 4):
+        _four_scores(tile, operand, bias, j, scores)
+        for turn in range(min(4, total.shape[0] - j)):
+            score, left = scores[turn], tile.dtype.type(0)
+            for i in range(_ROWS):
+                square = score[i] + norm[i]
+                left += weight[i] * (square if square < reach[i] else reach[i])
+            total[j + turn] += left
 
 
 @_compiled

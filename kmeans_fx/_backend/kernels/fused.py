@@ -72,43 +72,37 @@ def segment_stats(rows, labels, k, weights):
 
 
 def update_bounds(rows, origin, centroids, reference, share, last, drift, slack):
-    """One pass of `cpu.bounded_rows` from the labels and bounds in ``last``.
+    """`cpu.bounded_rows` of a block, whose labels and bounds, ``last``, are written over.
 
     Returns
     -------
-    labels, upper, lower : (n,)
     searched : int
     sums, counts
         What the rows that moved add to the sums of their clusters; the counts anew.
     """
-    labels, upper, lower = (a.copy() for a in last)
     sums, counts = np.zeros_like(centroids), np.zeros(centroids.shape[0], rows.dtype)
     searched = cpu.bounded_rows(
         *_plain_all(rows, origin, centroids, *reference[:2], _share(share, rows)),
-        labels,
-        upper,
-        lower,
+        *last,
         drift,
         slack,
         sums,
         counts,
     )
-    return (labels, upper, lower), searched, (sums, counts)
+    return searched, sums, counts
 
 
-def potentials(rows, candidates, share, reach, owner, near):
-    """`cpu.potentials` of a block, (t,)."""
-    total = np.zeros(candidates.shape[0])
-    arrays = _plain_all(rows, candidates, _share(share, rows), reach, owner, near)
-    cpu.potentials(*arrays, total)
+def potentials(rows, origin, candidates, norms, share, reach, owner, near):
+    """`cpu.potentials` of a block for the Table of candidates, (t,)."""
+    total = np.zeros(candidates.k)
+    arrays = (rows, origin, *candidates[:2], norms, _share(share, rows), reach, owner, near)
+    cpu.potentials(*_plain_all(*arrays), total)
     return total
 
 
 def shrink_reach(rows, row, turn, near, reach, owner):
-    """New ``reach`` and ``owner`` of a block: see `cpu.shrink_reach`."""
-    reach, owner = reach.copy(), owner.copy()
+    """`cpu.shrink_reach` of a block: ``reach`` and ``owner`` are written over."""
     cpu.shrink_reach(*_plain_all(rows, row), turn, _plain(near), reach, owner)
-    return reach, owner
 
 
 def _fours(size):

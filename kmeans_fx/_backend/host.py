@@ -1,0 +1,111 @@
+"""Programs of other libraries on NumPy views of their CPU arrays, where kernels are.
+
+A kernel knows NumPy alone. A view costs nothing, so a program that has kernels runs on
+NumPy as a whole; on JAX also from compiled code, in one call.
+"""
+
+from kmeans_fx._backend.kernels import enabled, pays
+from kmeans_fx._backend.namespace import (
+    array_namespace,
+    device,
+    index_dtype,
+    is_jax_namespace,
+    is_torch_namespace,
+)
+from kmeans_fx._backend.transform import is_concrete
+
+__all__ = [
+    "by_foreign_call",
+    "from_numpy",
+    "has_foreign_kernels",
+    "has_kernels",
+    "is_on_host",
+    "to_numpy",
+]
+
+# The metrics whose distances the kernels compute.
+_METRICS = ("cosine", "euclidean", "sqeuclidean")
+# Half precision is widened block by block, which PyTorch and JAX do faster than NumPy.
+_DTYPES = ("float32", "float64")
+
+
+def has_kernels(arrays, options):
+    """Whether there are kernels for a program's call, and enough rows to use them."""
+    known = (
+        dict(options).get("metric") in _METRICS
+        and str(arrays[0].dtype).removeprefix("torch.") in _DTYPES
+    )
+    return known and pays(arrays[0]) and enabled()
+
+
+def is_on_host(arrays):
+    """Whether NumPy can look at the arrays: values on a CPU, of PyTorch or JAX."""
+    if not all(is_concrete(array) for array in arrays):
+        return False
+    if _is_jax(arrays[0]):
+        return all(_places(array) == {"cpu"} for array in arrays)
+    return is_torch_namespace(array_namespace(a=arrays[0])) and arrays[0].device.type == "cpu"
+
+
+def to_numpy(arrays, cores):
+    """Views of the arrays, with the words of keys as NumPy has them."""
+    import numpy as np
+
+    # Words are the one dtype in which libraries differ: PyTorch lacks unsigned arithmetic.
+    return [
+        np.asarray(array, dtype=np.uint32) if core == "w" else np.asarray(array)
+        for array, core in zip(arrays, cores, strict=True)
+    ]
+
+
+def from_numpy(outputs, like):
+    """The outputs as arrays of the library and on the device of ``like``."""
+    import numpy as np
+
+    xp, place = array_namespace(like=like), device(like)
+    index = index_dtype(xp, like)
+    # PyTorch has no read-only tensors, and broadcasting makes such arrays.
+    given = (np.require(output, requirements="W") for output in outputs)
+    arrays = (xp.asarray(output, device=place) for output in given)
+    return tuple(
+        xp.astype(a, index, copy=False) if xp.isdtype(a.dtype, "integral") else a for a in arrays
+    )
+
+
+def has_foreign_kernels(arrays, options):
+    """JAX, under a trace: whether kernels may run from compiled code, should it be for a CPU.
+
+    The arrays of several devices would all be brought to one.
+    """
+    import jax
+
+    return has_kernels(arrays, options) and jax.device_count() == 1
+
+
+def by_foreign_call(name, present, options, arrays, shapes, portable):
+    """JAX: a program on NumPy where compiled for a CPU, and ``portable`` elsewhere.
+
+    ``shapes`` are the shape of every output and whether it holds indices.
+    """
+    import jax
+
+    from kmeans_fx._backend import foreign
+
+    xp = array_namespace(array=arrays[0])
+    index, real = index_dtype(xp, arrays[0]), arrays[0].dtype
+    results = [jax.ShapeDtypeStruct(s, index if is_index else real) for s, is_index in shapes]
+    return jax.lax.platform_dependent(
+        *arrays,
+        cpu=lambda *given: foreign.call(name, present, options, given, results),
+        default=lambda *given: list(portable(*given)),
+    )
+
+
+def _is_jax(array):
+    return is_jax_namespace(array_namespace(array=array))
+
+
+def _places(array):
+    """The platform of a JAX array, which is in one piece; nothing if it is not."""
+    devices = array.devices()
+    return {d.platform for d in devices} if len(devices) == 1 else set()
