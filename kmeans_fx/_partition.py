@@ -10,7 +10,6 @@ from kmeans_fx._backend.segment import segment_stats, take_rows
 from kmeans_fx.update import ClusterStats, cluster_means, weighted_sum
 
 __all__ = [
-    "KERNEL_COLUMNS",
     "Partition",
     "Space",
     "centred_space",
@@ -18,9 +17,6 @@ __all__ = [
     "partition",
     "variance",
 ]
-
-# A kernel holds a tile of rows, whatever the shape: its blocks are as long as threads like.
-KERNEL_COLUMNS = 64
 
 
 class Space(NamedTuple):
@@ -46,6 +42,10 @@ class Space(NamedTuple):
     def relative(self, centroids):
         """Centroids given in the units of the rows, relative to the origin."""
         return self.rows(centroids)
+
+    def kernel_rows(self, x):
+        """How many rows a kernel gets: it holds a tile, so this is for threads to share."""
+        return self.chunk_size or max(4096, min(65536, x.shape[-2] // 32))
 
     def absolute(self, centroids):
         """Centroids relative to the origin, in the units of the mapped rows."""
@@ -81,9 +81,8 @@ def partition(x, centroids, weights, space, *, dropped=None, stats=True, distanc
         return (labels,), totals
 
     columns = k + 3 * d if space.metric.embed is not None else k * d
-    if kernels is not None:
-        columns = KERNEL_COLUMNS
-    (labels,), totals = map_rows(block, (x, weights), centroids, columns, space.chunk_size)
+    size = space.chunk_size if kernels is None else space.kernel_rows(x)
+    (labels,), totals = map_rows(block, (x, weights), centroids, columns, size)
     inertia = totals[-1] if distances else None
     if not stats:
         return Partition(labels, None, inertia)

@@ -10,7 +10,7 @@ References
 
 from kmeans_fx._backend.namespace import array_namespace, device
 from kmeans_fx._backend.nearest import squared_norms
-from kmeans_fx._partition import KERNEL_COLUMNS, map_rows
+from kmeans_fx._partition import map_rows
 
 __all__ = ["PrunedReach"]
 
@@ -32,40 +32,38 @@ class PrunedReach:
         self.kernels, self.x, self.weights, self.space = kernels, x, weights, space
         self.norms, self.reach = norms, reach
         self.owner = xp.zeros(reach.shape, dtype=xp.int32, device=device(reach))
-        # Squares are rounded, so that no rounding skips a row.
-        self.trust = (1 - 8 * float(xp.finfo(reach.dtype).eps) * (8 + x.shape[1] ** 0.5)) / 4
+        self.closer = xp.zeros(reach.shape, dtype=xp.uint8, device=device(reach))
+        # Relative error of a square. No rounding must skip a row.
+        self.error = 4 * float(xp.finfo(reach.dtype).eps) * (8 + x.shape[1] ** 0.5)
 
     def potentials(self, candidates, chosen):
         """The total reach that each candidate (t, d) would leave, (t,)."""
-        near, origin = self._near(candidates, chosen), self.space.origin
+        xp, origin, error = array_namespace(x=self.x), self.space.origin, self.error
         # Expanded squares: their rounding can only change which trial is kept.
         table = self.kernels.table(candidates - origin)
+        between = squared_norms(chosen[:, None, :] - candidates[None, :, :])
+        near = xp.min(between, axis=1) * ((1 - 2 * error) / 4)
 
-        def block(part, norms, share, reach, owner):
+        def block(part, norms, share, reach, owner, closer):
             rows = self.space.mapped(part)
             return (), (
-                self.kernels.potentials(rows, origin, table, norms, share, reach, owner, near),
+                self.kernels.potentials(
+                    rows, origin, table, norms, share, reach, owner, near, error, closer
+                ),
             )
 
-        return self._pass(block, (self.norms, self.weights, self.reach, self.owner))[0]
+        return self._pass(block, self.norms, self.weights, self.reach, self.owner, self.closer)[0]
 
-    def shrink(self, row, chosen):
-        """Take ``row`` (d,) among the chosen (m, d)."""
-        near = self._near(row[None, :], chosen)
+    def shrink(self, row, turn, trial):
+        """Choose ``row`` (d,), which was the candidate ``trial`` of the last potentials."""
 
-        def block(part, reach, owner):
+        def block(part, closer, reach, owner):
             rows = self.space.mapped(part)
-            self.kernels.shrink_reach(rows, row, chosen.shape[0], near, reach, owner)
+            self.kernels.shrink_reach(rows, row, turn, trial, closer, reach, owner)
             return (), ()
 
-        self._pass(block, (self.reach, self.owner))
+        self._pass(block, self.closer, self.reach, self.owner)
 
-    def _near(self, rows, chosen):
-        """A quarter of the squared distance from every chosen row to the next of ``rows``."""
-        xp = array_namespace(rows=rows)
-        squares = squared_norms(chosen[:, None, :] - rows[None, :, :])
-        return xp.min(squares, axis=1) * self.trust
-
-    def _pass(self, block, arrays):
+    def _pass(self, block, *arrays):
         x = self.x
-        return map_rows(block, (x, *arrays), x[:1, :], KERNEL_COLUMNS, self.space.chunk_size)[1]
+        return map_rows(block, (x, *arrays), x[:1, :], 1, self.space.kernel_rows(x))[1]

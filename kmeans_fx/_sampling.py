@@ -72,9 +72,9 @@ def _sample_pruned(kernels, x, norms, weights, first, draws, space):
         p = state.reach if weights is None else state.reach * weights
         trials = _draw(p, draws[turn, ...], indices[:1])
         chosen, candidates = (space.mapped(take_rows(xp, x, i)) for i in (indices, trials))
-        best = xp.argmin(state.potentials(candidates, chosen))
-        state.shrink(candidates[best, :], chosen)
-        indices = xp.concat((indices, trials[best][None]))
+        best = int(xp.argmin(state.potentials(candidates, chosen)))
+        state.shrink(candidates[best, :], turn, best)
+        indices = xp.concat((indices, trials[best : best + 1]))
     return indices
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kmeans_fx._backend.blocks import map_blocks
-from kmeans_fx._backend.threads import map_tasks, one_thread, threads
+from kmeans_fx._backend.threads import one_thread, run_tasks, threads
 
 pytestmark = pytest.mark.backend("numpy", "torch")
 
@@ -32,6 +32,12 @@ def user_limit(xp, number):
         threadpoolctl = pytest.importorskip("threadpoolctl")
         with threadpoolctl.threadpool_limits(number):
             yield
+
+
+def in_order():
+    results = []
+    run_tasks(int, range(4), 2, results.append)
+    return results
 
 
 def limit_of(xp):
@@ -93,8 +99,8 @@ def test_blocks_within_a_block_do_not_wait_for_their_own_pool(xp, rows, to_numpy
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # fork beside threads: the very case
 def test_a_forked_child_has_threads_of_its_own(xp, rows):
     with limited(xp, 2):
-        list(map_tasks(int, range(4), 2))  # the parent's threads are there
+        assert in_order() == [0, 1, 2, 3]  # the parent's threads are there
         child = os.fork()
         if child == 0:
-            os._exit(0 if list(map_tasks(int, range(4), 2)) == [0, 1, 2, 3] else 1)
+            os._exit(0 if in_order() == [0, 1, 2, 3] else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -6,7 +6,7 @@ over many rows are therefore kept per block first, which also keeps them accurat
 """
 
 from kmeans_fx._backend.namespace import array_namespace, device, is_jax_namespace
-from kmeans_fx._backend.threads import map_tasks, threads
+from kmeans_fx._backend.threads import run_tasks, threads
 from kmeans_fx._backend.transform import quiet
 
 __all__ = ["map_blocks", "rows_per_block"]
@@ -129,10 +129,13 @@ def _map_threads(xp, function, arrays, size, workers):
         with quiet(xp):  # a thread does not inherit it
             return _fold(function, arrays, range(start, stop, size), size, stop)
 
-    workers = min(workers, len(starts))
-    results = map(task, starts) if workers == 1 else map_tasks(task, starts, workers)
-    pieces, totals = [], None
-    for outputs, parts in results:
-        pieces += outputs
-        totals = parts if totals is None else _add(totals, parts)
+    pieces, totals = [], ()
+
+    def take(result):
+        nonlocal totals
+        outputs, parts = result
+        totals = _add(totals, parts) if pieces else parts
+        pieces.extend(outputs)
+
+    run_tasks(task, starts, min(workers, len(starts)), take)
     return _join(xp, pieces), totals

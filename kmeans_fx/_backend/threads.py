@@ -5,15 +5,15 @@ threads that each run whole blocks by themselves wait once.
 """
 
 import os
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
 from functools import cache
-from threading import local
+from threading import Lock, local
 
 from kmeans_fx._backend.namespace import array_namespace, is_numpy_namespace, is_torch_namespace
 from kmeans_fx._backend.transform import is_concrete
 
-__all__ = ["map_tasks", "one_thread", "threads"]
+__all__ = ["one_thread", "run_tasks", "threads"]
 
 # Of each thread: how many threads its library gave up, and whether it belongs to a pool.
 _here = local()
@@ -38,9 +38,54 @@ def threads():
     return getattr(_here, "spare", 0)
 
 
-def map_tasks(function, tasks, workers):
-    """``map(function, tasks)`` on so many threads."""
-    return _pool(workers, _here.library).map(function, tasks)
+def run_tasks(function, tasks, workers, take):
+    """``take(function(task))`` for every task, in their order, on so many threads.
+
+    This thread is one of them, and each takes the next task by itself: a future for
+    every task would cost more than many a task.
+    """
+    shared, turns, lock = _InOrder(take), iter(range(len(tasks))), Lock()
+
+    def work():
+        for turn in turns:
+            result = function(tasks[turn])
+            with lock:
+                shared.add(turn, result)
+
+    others = [_pool(workers - 1, _here.library).submit(work) for _ in range(workers - 1)]
+    try:
+        with _no_spare():
+            work()
+    finally:
+        # After an error the others find nothing more to do.
+        for _ in turns:
+            pass
+        wait(others)
+    for other in others:
+        other.result()
+
+
+class _InOrder:
+    """Results that wait for those of earlier tasks."""
+
+    def __init__(self, take):
+        self.take, self.waiting, self.turn = take, {}, 0
+
+    def add(self, turn, result):
+        self.waiting[turn] = result
+        while self.turn in self.waiting:
+            self.take(self.waiting.pop(self.turn))
+            self.turn += 1
+
+
+@contextmanager
+def _no_spare():
+    """Blocks within a block run one after the other."""
+    spare, _here.spare = _here.spare, 0
+    try:
+        yield
+    finally:
+        _here.spare = spare
 
 
 @contextmanager

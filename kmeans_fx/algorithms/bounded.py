@@ -20,7 +20,7 @@ from kmeans_fx._backend.namespace import (
 )
 from kmeans_fx._backend.nearest import score_table, squared_norms
 from kmeans_fx._backend.segment import segment_counts, segment_stats
-from kmeans_fx._partition import KERNEL_COLUMNS, Partition, map_rows, partition
+from kmeans_fx._partition import Partition, map_rows, partition
 from kmeans_fx.distances import as_metric
 from kmeans_fx.update import ClusterStats
 
@@ -142,7 +142,7 @@ def _fused_pass(kernels, x, weights, search, old):
         return (), (xp.asarray(searched, device=device(part)), *change)
 
     rows = (x, weights, *bounds)
-    totals = map_rows(block, rows, centroids, KERNEL_COLUMNS, space.chunk_size)[1]
+    totals = map_rows(block, rows, centroids, 1, space.kernel_rows(x))[1]
     searched, sums, counts = totals
     if old is not None:
         sums = old.stats.sums + sums

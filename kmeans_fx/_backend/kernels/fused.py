@@ -92,17 +92,17 @@ def update_bounds(rows, origin, centroids, reference, share, last, drift, slack)
     return searched, sums, counts
 
 
-def potentials(rows, origin, candidates, norms, share, reach, owner, near):
-    """`cpu.potentials` of a block for the Table of candidates, (t,)."""
+def potentials(rows, origin, candidates, norms, share, reach, owner, near, slack, closer):
+    """`cpu.potentials` of a block for the Table of candidates, (t,); ``closer`` is written over."""
     total = np.zeros(candidates.k)
     arrays = (rows, origin, *candidates[:2], norms, _share(share, rows), reach, owner, near)
-    cpu.potentials(*_plain_all(*arrays), total)
+    cpu.potentials(*_plain_all(*arrays), slack, closer, total)
     return total
 
 
-def shrink_reach(rows, row, turn, near, reach, owner):
-    """`cpu.shrink_reach` of a block: ``reach`` and ``owner`` are written over."""
-    cpu.shrink_reach(*_plain_all(rows, row), turn, _plain(near), reach, owner)
+def shrink_reach(rows, row, turn, trial, closer, reach, owner):
+    """`cpu.shrink_reach` of a block for a trial: ``reach`` and ``owner`` are written over."""
+    cpu.shrink_reach(*_plain_all(rows, row), turn, 1 << trial % 8, closer, reach, owner)
 
 
 def _fours(size):
