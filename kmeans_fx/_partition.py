@@ -7,6 +7,7 @@ from kmeans_fx._backend.kernels import kernels_for
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, device
 from kmeans_fx._backend.nearest import nearest, score_table
 from kmeans_fx._backend.segment import segment_stats, take_rows
+from kmeans_fx.distances import identity
 from kmeans_fx.update import ClusterStats, cluster_means, weighted_sum
 
 __all__ = [
@@ -34,6 +35,11 @@ class Space(NamedTuple):
     def mapped(self, x):
         """Mapped rows, in the accumulation dtype."""
         return _mapped(self.metric, x)
+
+    def mapping(self, x):
+        """`mapped` for blocks of x; it costs many blocks nothing where it does nothing."""
+        kept = x.dtype == accumulation_dtype(array_namespace(x=x), x.dtype)
+        return identity if kept and self.metric.embed is identity else self.mapped
 
     def rows(self, x):
         """Mapped and centred rows, in the accumulation dtype."""
@@ -69,7 +75,7 @@ def partition(x, centroids, weights, space, *, dropped=None, stats=True, distanc
     xp = array_namespace(x=x)
     k, d = centroids.shape[-2:]
     kernels = kernels_for(x, centroids.dtype) if space.metric.embed is not None else None
-    label = _labeller(xp, kernels, space, centroids, dropped, stats)
+    label = _labeller(x, kernels, space, centroids, dropped, stats)
     absolute = space.absolute(centroids)
 
     def block(part, share):
@@ -147,7 +153,7 @@ def variance(x, weights, space, reduce=None):
     """Mean over the columns of the weighted variance of the mapped rows."""
     xp = array_namespace(x=x)
     if space.metric.embed is None:
-        space = centred_space(x, weights, space.metric._replace(embed=_as_is), space.chunk_size)
+        space = centred_space(x, weights, space.metric._replace(embed=identity), space.chunk_size)
     sums, total = _column_sums(
         x, weights, lambda part: space.rows(part) ** 2, space.chunk_size, reduce
     )
@@ -173,12 +179,14 @@ def _column_sums(x, weights, function, chunk_size, reduce):
     return sums, total
 
 
-def _labeller(xp, kernels, space, centroids, dropped, stats):
-    """The function from rows and weights to labels, and to sums and counts if asked for."""
+def _labeller(x, kernels, space, centroids, dropped, stats):
+    """The function from blocks of x and weights to labels, and to sums and counts."""
+    xp = array_namespace(x=x)
     k = centroids.shape[-2]
     if kernels is not None:
         packed = kernels.table(centroids, dropped)
-        return lambda part, share: kernels.assign(space.mapped(part), space.origin, packed, share)
+        mapped = space.mapping(x)
+        return lambda part, share: kernels.assign(mapped(part), space.origin, packed, share)
     nearest_of = _nearest_of(xp, space, centroids, dropped)
 
     def label(part, share):
@@ -216,7 +224,3 @@ def _mapped(metric, x):
     xp = array_namespace(x=x)
     x = xp.astype(x, accumulation_dtype(xp, x.dtype), copy=False)
     return x if metric.embed is None else metric.embed(x)
-
-
-def _as_is(x):
-    return x

@@ -30,6 +30,7 @@ class PrunedReach:
     def __init__(self, kernels, x, norms, weights, space, reach):
         xp = array_namespace(x=x)
         self.kernels, self.x, self.weights, self.space = kernels, x, weights, space
+        self.mapped = space.mapping(x)
         self.norms, self.reach = norms, reach
         self.owner = xp.zeros(reach.shape, dtype=xp.int32, device=device(reach))
         self.closer = xp.zeros(reach.shape, dtype=xp.uint8, device=device(reach))
@@ -45,7 +46,7 @@ class PrunedReach:
         near = xp.min(between, axis=1) * ((1 - 2 * error) / 4)
 
         def block(part, norms, share, reach, owner, closer):
-            rows = self.space.mapped(part)
+            rows = self.mapped(part)
             return (), (
                 self.kernels.potentials(
                     rows, origin, table, norms, share, reach, owner, near, error, closer
@@ -58,7 +59,7 @@ class PrunedReach:
         """Choose ``row`` (d,), which was the candidate ``trial`` of the last potentials."""
 
         def block(part, closer, reach, owner):
-            rows = self.space.mapped(part)
+            rows = self.mapped(part)
             self.kernels.shrink_reach(rows, row, turn, trial, closer, reach, owner)
             return (), ()
 

@@ -146,7 +146,7 @@ def _unit(x):
     return x / xp.sqrt(xp.where(squared > 0, squared, xp.ones_like(squared)))
 
 
-def _same(x):
+def identity(x):
     return x
 
 
@@ -215,8 +215,8 @@ def _sums_in_runs(xp, values, runs):
 
 
 METRICS = {
-    "sqeuclidean": Metric(_sqeuclidean, embed=_same),
-    "euclidean": Metric(_euclidean, embed=_same),
+    "sqeuclidean": Metric(_sqeuclidean, embed=identity),
+    "euclidean": Metric(_euclidean, embed=identity),
     "manhattan": Metric(_manhattan, centre=weighted_median),
     "cosine": Metric(_cosine, embed=_unit, project=_unit),
 }

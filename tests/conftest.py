@@ -16,6 +16,8 @@ from array_api_compat import is_array_api_strict_namespace, is_jax_namespace, is
 from array_api_extra.testing import patch_lazy_xp_functions
 from hypothesis import settings
 
+from kmeans_fx._backend import kernels
+
 NAMESPACES = {
     "numpy": "array_api_compat.numpy",
     "array-api-strict": "array_api_strict",
@@ -38,9 +40,18 @@ def pytest_addoption(parser):
         help=f"array libraries to test, of {', '.join(NAMESPACES)}; repeat it or separate the "
         "names by commas; one that is not installed is an error (default: all installed)",
     )
+    parser.addoption(
+        "--kernels",
+        action="store_true",
+        help="use the compiled kernels however few the rows; an error without Numba",
+    )
 
 
 def pytest_configure(config):
+    if config.getoption("--kernels"):
+        if not _is_installed("numba"):
+            raise pytest.UsageError("--kernels was asked for and Numba is not installed")
+        kernels._FEW_NUMBERS = 0
     asked = [name for value in config.getoption("--backend") for name in value.split(",")]
     for name in asked:
         if name not in NAMESPACES:

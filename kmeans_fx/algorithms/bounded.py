@@ -134,8 +134,10 @@ def _fused_pass(kernels, x, weights, search, old):
         # The bounds are written over; the labels of the last pass are still needed.
         bounds = (old.labels + 0, old.upper, old.lower)
 
+    mapped = space.mapping(x)
+
     def block(part, share, *last):
-        rows = space.mapped(part)
+        rows = mapped(part)
         searched, *change = kernels.update_bounds(
             rows, space.origin, centroids, packed, share, last, drift, search.error
         )
