@@ -13,7 +13,7 @@ nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.error_on_missing_interpreters = True
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "typecheck", "tests", "docs", "build"]
+nox.options.sessions = ["lint", "typecheck", "tests", "kernels", "docs", "build"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 # Extras of the package that a library is tested with; array-api-strict is a test dependency.
@@ -61,6 +61,19 @@ def tests(session, backend):
     # Compilation keeps one core busy; PyTorch's threads would fight over two processes.
     processes = ["-n", "2"] if backend == "jax" else []
     session.run("python", "-m", "pytest", f"--backend={backend}", *processes, *session.posargs)
+
+
+# What kernels take part in; the rest is the same code with and without.
+WITH_KERNELS = ["assign", "bad_input", "bounded", "empty", "init", "kernels", "kmeans", "lloyd"]
+
+
+@nox.session
+def kernels(session):
+    """Tests of clustering with the compiled kernels, for however few rows."""
+    install(session, "-e", ".[fast,jax,torch]", group="test")
+    files = [f"tests/test_{name}.py" for name in WITH_KERNELS]
+    libraries = ["--backend=numpy,jax,torch", "-m", "not compile", "-n", "2"]
+    session.run("python", "-m", "pytest", "--kernels", *libraries, *files, *session.posargs)
 
 
 @nox.session

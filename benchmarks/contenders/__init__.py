@@ -7,7 +7,7 @@ from .faiss import Faiss
 from .fastkmeans import FastKMeans
 from .geokmeans import GeoKMeans
 from .intelex import Intelex
-from .kmeans_fx import Jax, NumPy, Torch
+from .kmeans_fx import FastJax, FastNumPy, FastTorch, Jax, NumPy, Torch
 from .ott import Ott
 from .scikit_learn import Elkan, Lloyd, MiniBatch
 from .scipy import SciPy
@@ -20,6 +20,9 @@ ALL: dict[str, type[Contender]] = {
         NumPy,
         Torch,
         Jax,
+        FastNumPy,
+        FastTorch,
+        FastJax,
         Lloyd,
         Elkan,
         MiniBatch,

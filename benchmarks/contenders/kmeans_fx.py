@@ -1,5 +1,6 @@
-"""This library, on each of its backends."""
+"""This library, on each of its backends, with its compiled kernels ("fast") and without."""
 
+import os
 from functools import cache
 
 from .base import Contender, Outcome
@@ -7,6 +8,11 @@ from .base import Contender, Outcome
 
 class _KMeansFx(Contender):
     batched = True
+    kernels = False
+
+    def setup(self, x, start):
+        os.environ["KMEANS_FX_KERNELS"] = str(int(self.kernels))
+        super().setup(x, start)
 
     def lloyd(self, max_iter):
         import kmeans_fx
@@ -61,9 +67,10 @@ class Jax(_KMeansFx):
         super().setup(*jax.block_until_ready((jax.numpy.asarray(x), jax.numpy.asarray(start))))
 
     def lloyd(self, max_iter):
-        return _outcome(_wait(_jitted_lloyd(max_iter)(self.x, self.start)))
+        return _outcome(_wait(_jitted_lloyd(max_iter, "auto")(self.x, self.start)))
 
-    iterate = lloyd  # JAX keeps no bounds
+    def iterate(self, max_iter):
+        return _outcome(_wait(_jitted_lloyd(max_iter, "lloyd")(self.x, self.start)))
 
     def seed(self, key):
         return Outcome(_wait(_jitted_seed(self.k)(self.x, _key(key))))
@@ -72,13 +79,35 @@ class Jax(_KMeansFx):
         return _outcome(_wait(_jitted_fit(self.k)(self.x, _key(key))))
 
 
+class _Fast:
+    """With the extra ``fast``."""
+
+    kernels = True
+
+
+class FastNumPy(_Fast, NumPy):
+    name = "kmeans_fx-fast-numpy"
+    requires = (*NumPy.requires, "numba")
+
+
+class FastTorch(_Fast, Torch):
+    name = "kmeans_fx-fast-torch"
+    requires = (*Torch.requires, "numba")
+
+
+class FastJax(_Fast, Jax):
+    name = "kmeans_fx-fast-jax"
+    requires = (*Jax.requires, "numba")
+
+
 @cache
-def _jitted_lloyd(max_iter):
+def _jitted_lloyd(max_iter, algorithm):
     import jax
 
     import kmeans_fx
 
-    return jax.jit(lambda x, start: kmeans_fx.lloyd(x, start, max_iter=max_iter, tol=0.0))
+    options = {"max_iter": max_iter, "tol": 0.0, "algorithm": algorithm}
+    return jax.jit(lambda x, start: kmeans_fx.lloyd(x, start, **options))
 
 
 @cache
@@ -116,6 +145,4 @@ def _outcome(result):
 
 
 def _threads():
-    import os
-
     return int(os.environ["OMP_NUM_THREADS"])

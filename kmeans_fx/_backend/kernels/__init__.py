@@ -36,7 +36,7 @@ def kernels_for(x, dtype):
     """
     if not (is_numpy_namespace(array_namespace(x=x)) and enabled()):
         return None
-    if not (dtype in ("float32", "float64") and pays(x)):
+    if not (dtype in ("float32", "float64") and x.dtype.isnative and pays(x)):
         return None
     from kmeans_fx._backend.kernels import fused
 

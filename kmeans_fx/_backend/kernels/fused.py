@@ -55,20 +55,18 @@ def assign(rows, origin, centroids, share):
     )
     m = max(a.shape[0] for a in (x, origin, operand, share))
     labels = np.empty((m, x.shape[1]), np.intp)
-    sums, counts = (
-        np.zeros((m, centroids.k, x.shape[2]), x.dtype),
-        np.zeros((m, centroids.k), x.dtype),
-    )
+    sums, counts = _zeros(m, centroids.k, x.shape[2])
     cpu.assign_rows(x, origin, operand, bias, share, labels, sums, counts)
+    sums, counts = _narrowed(rows, sums, counts)
     return (labels, sums, counts) if batched else (labels[0], sums[0], counts[0])
 
 
 def segment_stats(rows, labels, k, weights):
     """Weighted sums (k, d) and counts (k,) of the rows by label."""
-    sums, counts = np.zeros((k, rows.shape[1]), rows.dtype), np.zeros(k, rows.dtype)
+    sums, counts = _zeros(k, rows.shape[1])
     origin = np.zeros(rows.shape[1], rows.dtype)
     cpu.sum_rows(*_plain_all(rows, origin, labels, _share(weights, rows)), sums, counts)
-    return sums, counts
+    return _narrowed(rows, sums, counts)
 
 
 def update_bounds(rows, origin, centroids, reference, share, last, drift, slack):
@@ -80,7 +78,7 @@ def update_bounds(rows, origin, centroids, reference, share, last, drift, slack)
     sums, counts
         What the rows that moved add to the sums of their clusters; the counts anew.
     """
-    sums, counts = np.zeros_like(centroids), np.zeros(centroids.shape[0], rows.dtype)
+    sums, counts = _zeros(*centroids.shape)
     searched = cpu.bounded_rows(
         *_plain_all(rows, origin, centroids, *reference[:2], _share(share, rows)),
         *last,
@@ -89,7 +87,7 @@ def update_bounds(rows, origin, centroids, reference, share, last, drift, slack)
         sums,
         counts,
     )
-    return searched, sums, counts
+    return searched, *_narrowed(rows, sums, counts)
 
 
 def potentials(rows, origin, candidates, norms, share, reach, owner, near, slack, closer):
@@ -103,6 +101,15 @@ def potentials(rows, origin, candidates, norms, share, reach, owner, near, slack
 def shrink_reach(rows, row, turn, trial, closer, reach, owner):
     """`cpu.shrink_reach` of a block for a trial: ``reach`` and ``owner`` are written over."""
     cpu.shrink_reach(*_plain_all(rows, row), turn, 1 << trial % 8, closer, reach, owner)
+
+
+def _zeros(*shape):
+    """Sums (..., k, d) and counts (..., k) of many rows: in float64, for their digits."""
+    return np.zeros(shape), np.zeros(shape[:-1])
+
+
+def _narrowed(rows, sums, counts):
+    return sums.astype(rows.dtype), counts.astype(rows.dtype)
 
 
 def _fours(size):

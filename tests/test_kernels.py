@@ -1,0 +1,333 @@
+"""Compiled kernels: the portable results in less time, on every library, and easy to turn off."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kmeans_fx import assign, kmeans, kmeans_plusplus, lloyd
+from kmeans_fx._backend import kernels
+from kmeans_fx._partition import centred_space, own_distances, partition
+from kmeans_fx._pruned_sampling import PrunedReach
+from kmeans_fx.distances import as_metric
+
+pytest.importorskip("numba")
+fused = pytest.importorskip("kmeans_fx._backend.kernels.fused")
+
+ON_NUMPY = pytest.mark.backend("numpy")
+
+
+@pytest.fixture(autouse=True)
+def _always(monkeypatch):
+    """Kernels for however few rows, whatever the surroundings say."""
+    monkeypatch.setattr(kernels, "_FEW_NUMBERS", 0)
+    monkeypatch.delenv("KMEANS_FX_KERNELS", raising=False)
+
+
+@pytest.fixture
+def portable(monkeypatch):
+    """``portable(function)``: its result without kernels."""
+
+    def without(function):
+        with monkeypatch.context() as patch:
+            patch.setenv("KMEANS_FX_KERNELS", "0")
+            return function()
+
+    return without
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The shapes of the blocks that kernels were given."""
+    seen = []
+    for name in ("assign", "update_bounds", "potentials"):
+        function = getattr(fused, name)
+
+        def spy(rows, *rest, function=function):
+            seen.append(rows.shape)
+            return function(rows, *rest)
+
+        monkeypatch.setattr(fused, name, spy)
+    return seen
+
+
+def separated(rng, n=700, d=5, k=6):
+    centres = 30.0 * rng.permutation(np.eye(max(d, k))[:k, :d] + np.arange(k)[:, None])
+    return (centres[rng.integers(k, size=n)] + rng.standard_normal((n, d))).astype(np.float32)
+
+
+# Ties, duplicates, clusters that empty, huge offsets, rows that all are one.
+HARD = st.sampled_from(["grid", "copies", "far", "one", "tiny", "huge"])
+
+
+def hard_rows(kind, n, d, seed):
+    rng = np.random.default_rng(seed)
+    rows = rng.standard_normal((n, d))
+    if kind == "grid":
+        rows = rng.integers(-2, 3, size=(n, d))
+    if kind == "copies":
+        rows = rows[rng.integers(max(1, n // 8), size=n)]
+    if kind == "one":
+        rows = np.broadcast_to(rows[:1], (n, d))
+    scale, offset = {"far": (1, 1e4), "tiny": (1e-12, 0), "huge": (1e12, 0)}.get(kind, (1, 0))
+    return rows * scale + offset
+
+
+@ON_NUMPY
+@given(HARD, st.integers(1, 300), st.integers(1, 9), st.integers(1, 9), st.integers(0, 9))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_label_is_of_a_nearest_centroid(dtype, kind, n, d, k, seed):
+    x = hard_rows(kind, n, d, seed).astype(dtype)
+    k = min(k, n)
+    weights = np.random.default_rng(seed).integers(0, 3, size=n).astype(dtype)
+    space = centred_space(x, None, as_metric("sqeuclidean"), None)
+    part = partition(x, space.relative(x[:k]), weights, space)
+    far = ((x[:, None, :].astype(float) - x[None, :k, :]) ** 2).sum(-1)
+    own = far[np.arange(n), part.labels]
+    # The expanded square is as exact as its largest term.
+    spread = ((x.astype(float) - x.astype(float).mean(0)) ** 2).sum(-1).max()
+    assert np.all(own <= far.min(1) + 64 * np.finfo(dtype).eps * (spread + far.max()))
+    rows = x - space.origin
+    sums = np.stack([(weights[:, None] * rows)[part.labels == j].sum(0) for j in range(k)])
+    np.testing.assert_allclose(part.stats.counts, np.bincount(part.labels, weights, k))
+    scale = np.abs(rows).sum() + np.finfo(dtype).tiny
+    np.testing.assert_allclose(part.stats.sums, sums, atol=64 * np.finfo(dtype).eps * scale)
+
+
+@ON_NUMPY
+@given(HARD, st.integers(2, 300), st.integers(1, 9), st.integers(2, 9), st.integers(0, 9))
+@pytest.mark.parametrize("empty", ["farthest", "split", "merge", "keep"])
+def test_bounds_lead_to_no_worse_a_fixed_point(empty, kind, n, d, k, seed):
+    x = hard_rows(kind, n, d, seed)
+    k = min(k, n)
+    fits = [lloyd(x, x[:k], empty=empty, algorithm=a, tol=0) for a in ("lloyd", "bounded")]
+    plain, bounded = fits
+    if kind in ("far", "tiny", "huge"):  # no ties: the same path
+        np.testing.assert_array_equal(bounded.labels, plain.labels)
+    own = ((x - bounded.centroids[bounded.labels]) ** 2).sum(1)
+    np.testing.assert_allclose(bounded.inertia, own.sum(), rtol=1e-9, atol=1e-30)
+
+
+@pytest.mark.backend("numpy", "torch", "jax")
+@pytest.mark.eager
+@pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean", "cosine"])
+@pytest.mark.parametrize("algorithm", ["lloyd", "bounded"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_fit_is_the_portable_one(
+    xp, asarray, to_numpy, portable, calls, metric, algorithm, weighted
+):
+    rng = np.random.default_rng(3)
+    rows = separated(rng)
+    x = asarray(xp, rows)
+    weights = asarray(xp, rng.uniform(size=700).astype(np.float32)) if weighted else None
+    start = asarray(xp, rows[:6])
+
+    def fit():
+        return lloyd(x, start, metric=metric, algorithm=algorithm, weights=weights)
+
+    plain = portable(fit)
+    assert not calls
+    fast = fit()
+    assert calls
+    np.testing.assert_array_equal(to_numpy(fast.labels), to_numpy(plain.labels))
+    assert fast.labels.dtype == plain.labels.dtype
+    assert int(fast.n_iter) == int(plain.n_iter)
+    for field in ("centroids", "inertia"):
+        fast_, plain_ = getattr(fast, field), getattr(plain, field)
+        assert fast_.dtype == plain_.dtype
+        np.testing.assert_allclose(to_numpy(fast_), to_numpy(plain_), rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.backend("numpy", "torch", "jax")
+@pytest.mark.eager
+@pytest.mark.parametrize("n_trials", [1, 4, 11])
+def test_seeding_draws_the_portable_rows(xp, asarray, to_numpy, portable, calls, n_trials):
+    rng = np.random.default_rng(4)
+    x = asarray(xp, separated(rng, n=900, d=3, k=9))
+    weights = asarray(xp, rng.integers(0, 3, size=900).astype(np.float32))
+
+    def seeds():
+        return kmeans_plusplus(x, 20, key=7, weights=weights, n_trials=n_trials)
+
+    plain = portable(seeds)
+    assert not calls
+    np.testing.assert_array_equal(to_numpy(seeds()), to_numpy(plain))
+    assert calls
+
+
+@ON_NUMPY
+@given(HARD, st.integers(2, 200), st.integers(1, 9), st.integers(0, 99))
+def test_no_row_that_a_candidate_comes_near_to_is_skipped(kind, n, d, seed):
+    x = hard_rows(kind, n, d, seed).astype(np.float32)
+    rng = np.random.default_rng(seed)
+    chosen, candidates = x[rng.integers(n, size=3)], x[rng.integers(n, size=9)]
+    space = centred_space(x, None, as_metric("sqeuclidean"), None)
+
+    def squares(row):
+        return ((x - row) ** 2).sum(1)
+
+    state = PrunedReach(fused, x, squares(space.origin), None, space, squares(chosen[0]))
+    for turn, row in enumerate(chosen[1:], start=1):
+        state.potentials(row[None], chosen[:turn])
+        state.shrink(row, turn, 0)
+    exact = np.min([squares(row) for row in chosen], axis=0)
+    np.testing.assert_allclose(state.reach, exact, rtol=1e-5)
+    assert np.all(state.reach[exact == 0] == 0)
+    left = state.potentials(candidates, chosen)
+    want = [np.minimum(exact, squares(row)).sum(dtype=float) for row in candidates]
+    error = 64 * np.finfo(np.float32).eps * squares(space.origin).sum(dtype=float)
+    np.testing.assert_allclose(left, want, rtol=1e-4, atol=error + 1e-30)
+
+
+@ON_NUMPY
+def test_the_number_of_threads_does_not_change_a_bit():
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    x = np.random.default_rng(5).standard_normal((60_000, 4)).astype(np.float32)
+    fits = []
+    for number in (1, 2, 3):
+        with threadpoolctl.threadpool_limits(number):
+            fits.append(kmeans(x, 8, key=1, max_iter=20))
+    for fit in fits[1:]:
+        for one, other in zip(fits[0], fit, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@ON_NUMPY
+def test_a_batch_is_its_members(calls):
+    rng = np.random.default_rng(6)
+    x = rng.standard_normal((5, 200, 3)).astype(np.float32)
+    batch = kmeans(x, 4, key=2)
+    assert any(len(shape) == 3 for shape in calls)
+    for member, rows in enumerate(x):
+        one = kmeans(rows, 4, key=2)
+        np.testing.assert_array_equal(batch.labels[member], one.labels)
+        np.testing.assert_allclose(batch.inertia[member], one.inertia, rtol=1e-5)
+
+
+@ON_NUMPY
+@pytest.mark.parametrize("layout", ["columns", "strided", "readonly", "swapped"])
+def test_rows_of_any_layout(layout):
+    rows = separated(np.random.default_rng(7))
+    x = {
+        "columns": np.asfortranarray(rows),
+        "strided": np.repeat(rows, 2, axis=1)[:, ::2],
+        "readonly": rows.copy(),
+        "swapped": rows.astype(rows.dtype.newbyteorder()),
+    }[layout]
+    x.flags.writeable = layout != "readonly"
+    before = x.copy()
+    np.testing.assert_array_equal(kmeans(x, 6, key=0).labels, kmeans(rows, 6, key=0).labels)
+    np.testing.assert_array_equal(x, before)
+
+
+@ON_NUMPY
+def test_half_precision_is_widened(calls):
+    rows = separated(np.random.default_rng(8)).astype(np.float16)
+    result = kmeans(rows, 6, key=0)
+    assert calls
+    assert result.centroids.dtype == np.float16
+    assert result.inertia.dtype == np.float32
+
+
+@pytest.mark.backend("jax")
+def test_compiled_code_of_jax_calls_kernels(calls, portable):
+    import jax
+
+    x = separated(np.random.default_rng(9))
+
+    def fit(x):
+        return kmeans(x, 6, key=0)
+
+    def fit_again(x):  # jit knows a function, and nothing of the environment
+        return fit(x)
+
+    plain = portable(lambda: jax.jit(fit_again)(x))
+    assert not calls
+    for transformed in (
+        jax.jit(fit),
+        jax.jit(lambda x: jax.tree.map(lambda a: a[0], jax.vmap(fit)(x[None]))),
+    ):
+        calls.clear()
+        fast = transformed(x)
+        jax.block_until_ready(fast)
+        assert calls
+        for one, other in zip(fast, plain, strict=True):
+            assert one.dtype == other.dtype
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-3)
+    slope = jax.jit(jax.grad(lambda x: fit(x).inertia))
+    np.testing.assert_allclose(slope(x), 2 * (x - plain.centroids[plain.labels]), atol=1e-3)
+
+
+@pytest.mark.backend("jax")
+def test_an_error_in_compiled_code_leaves_nan(monkeypatch):
+    import jax
+
+    def fails(*_):
+        msg = "from the kernel"
+        raise RuntimeError(msg)
+
+    printed = []
+    monkeypatch.setattr(sys, "unraisablehook", printed.append)
+    monkeypatch.setattr(fused, "assign", fails)
+    x = separated(np.random.default_rng(10))
+    result = jax.jit(lambda x: lloyd(x, x[:6], algorithm="lloyd", max_iter=7))(x)
+    assert np.isnan(result.inertia)
+    assert "from the kernel" in str(printed[0].exc_value)
+    assert np.all(result.labels == -1)
+
+
+@pytest.mark.backend("jax", "torch")
+@pytest.mark.eager
+def test_a_traced_fit_of_nan_says_so(xp):
+    rows = np.full((300, 3), np.nan, np.float32)
+    rows[:200] = 1.0
+    if "torch" in xp.__name__:
+        import torch
+
+        fit = torch.vmap(lambda x: kmeans(x, 3, key=0).status)
+        status = fit(torch.asarray(rows)[None])[0]
+    else:
+        import jax
+
+        status = jax.jit(lambda x: kmeans(x, 3, key=0).status)(rows)
+    assert int(status) == 3
+
+
+ONE_CORE = """
+import os
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import jax, numpy as np
+import kmeans_fx
+x = np.random.default_rng(0).standard_normal((100_000, 8)).astype(np.float32)
+fit = jax.jit(lambda x: (kmeans_fx.kmeans(x, 8, key=0), kmeans_fx.kmeans(-x, 8, key=1)))
+print(jax.block_until_ready(fit(x))[0].n_iter)
+"""
+
+
+@pytest.mark.backend("jax")
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
+def test_one_core_is_enough_for_compiled_code():
+    command = [sys.executable, "-W", "ignore", "-c", ONE_CORE]
+    subprocess.run(command, check=True, timeout=300, capture_output=True)
+
+
+@ON_NUMPY
+def test_assign_takes_kernels(calls):
+    x = separated(np.random.default_rng(11))
+    nearest = assign(x, x[:6])
+    assert calls
+    far = ((x[:, None] - x[None, :6]) ** 2).sum(-1)
+    np.testing.assert_array_equal(nearest.labels, far.argmin(1))
+
+
+@ON_NUMPY
+def test_distances_of_the_kernels_are_those_of_their_labels():
+    x = separated(np.random.default_rng(12))
+    space = centred_space(x, None, as_metric("euclidean"), None)
+    part = partition(x, space.relative(x[:6]), None, space, distances=True)
+    own = own_distances(x, part.labels, space.relative(x[:6]), space)
+    np.testing.assert_allclose(part.inertia, own.sum(), rtol=1e-5)
