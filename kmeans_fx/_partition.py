@@ -4,10 +4,15 @@ from typing import Any, NamedTuple
 
 from kmeans_fx._backend.blocks import map_blocks, rows_per_block
 from kmeans_fx._backend.kernels import kernels_for
-from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, device
+from kmeans_fx._backend.namespace import (
+    accumulation_dtype,
+    array_namespace,
+    device,
+    index_dtype,
+)
 from kmeans_fx._backend.nearest import nearest, score_table
 from kmeans_fx._backend.segment import segment_stats, take_rows
-from kmeans_fx.distances import identity
+from kmeans_fx.distances import METRICS, identity
 from kmeans_fx.update import ClusterStats, cluster_means, weighted_sum
 
 __all__ = [
@@ -76,13 +81,13 @@ def partition(x, centroids, weights, space, *, dropped=None, stats=True, distanc
     k, d = centroids.shape[-2:]
     kernels = kernels_for(x, centroids.dtype) if space.metric.embed is not None else None
     label = _labeller(x, kernels, space, centroids, dropped, stats)
-    absolute = space.absolute(centroids)
+    own = _own_distance(x, space, centroids)
 
     def block(part, share):
         labels, *totals = label(part, share)
         totals = tuple(totals) if stats else ()
         if distances:
-            far = _distance(space, part, take_rows(xp, absolute, labels))
+            far = own(part, labels)
             totals = (*totals, weighted_sum(xp, far, share))
         return (labels,), totals
 
@@ -101,11 +106,10 @@ def partition(x, centroids, weights, space, *, dropped=None, stats=True, distanc
 
 def own_distances(x, labels, centroids, space):
     """Distance of every row to the centroid of its label."""
-    xp = array_namespace(x=x)
-    absolute = space.absolute(centroids)
+    own = _own_distance(x, space, centroids)
 
-    def block(part, own):
-        return (_distance(space, part, take_rows(xp, absolute, own)),), ()
+    def block(part, labels):
+        return (own(part, labels),), ()
 
     (distances,), _ = map_rows(block, (x, labels), centroids, 3 * x.shape[-1], space.chunk_size)
     return distances
@@ -164,8 +168,14 @@ def _column_sums(x, weights, function, chunk_size, reduce):
     """Weighted column sums of ``function(rows)``, and the total weight."""
     xp = array_namespace(x=x)
 
+    kernels = kernels_for(x, accumulation_dtype(xp, x.dtype)) if x.ndim == 2 else None
+
     def block(part, share):
         values = function(part)
+        if kernels is not None and (share is None or share.ndim == 1):
+            one = xp.zeros(values.shape[:1], dtype=index_dtype(xp, x), device=device(x))
+            sums, counts = kernels.segment_stats(values, one, 1, share)
+            return (), (sums[0, :], counts[0])
         if share is None:
             ones = xp.ones(values.shape[:-1], dtype=values.dtype, device=device(values))
             return (), (xp.sum(values, axis=-2), xp.sum(ones, axis=-1))
@@ -212,6 +222,16 @@ def _nearest_of(xp, space, centroids, dropped):
         return xp.argmin(distances + barrier[..., None, :], axis=-1)
 
     return label
+
+
+def _own_distance(x, space, centroids):
+    """The function from blocks of x and their labels to distances."""
+    xp, absolute = array_namespace(x=x), space.absolute(centroids)
+    kernels = kernels_for(x, absolute.dtype) if space.metric is METRICS["sqeuclidean"] else None
+    if kernels is not None and x.ndim == absolute.ndim == 2:
+        mapped = space.mapping(x)
+        return lambda part, labels: kernels.own_squares(mapped(part), absolute, labels)
+    return lambda part, labels: _distance(space, part, take_rows(xp, absolute, labels))
 
 
 def _distance(space, rows, centroids):

@@ -13,7 +13,7 @@ from math import inf
 import numba
 import numpy as np
 
-__all__ = ["assign_rows", "bounded_rows", "potentials", "shrink_reach", "sum_rows"]
+__all__ = ["assign_rows", "bounded_rows", "own_squares", "potentials", "shrink_reach", "sum_rows"]
 
 # Rows of a tile: its rows of scores stay in the first cache, its loops are long.
 _ROWS = 128
@@ -150,6 +150,13 @@ def sum_rows(rows, origin, labels, share, sums, counts):
         counts[own] += weight
         for f in range(rows.shape[1]):
             sums[own, f] += weight * (rows[i, f] - origin[f])
+
+
+@_compiled
+def own_squares(rows, centroids, labels, squares):
+    """Squared distances (n,) of the rows to the centroids (k, d) of their labels."""
+    for i in range(rows.shape[0]):
+        squares[i] = _square(rows[i], centroids[labels[i]])
 
 
 @_compiled

@@ -9,6 +9,7 @@ from kmeans_fx._backend.kernels import cpu
 __all__ = [
     "Table",
     "assign",
+    "own_squares",
     "potentials",
     "segment_stats",
     "shrink_reach",
@@ -67,6 +68,13 @@ def segment_stats(rows, labels, k, weights):
     origin = np.zeros(rows.shape[1], rows.dtype)
     cpu.sum_rows(*_plain_all(rows, origin, labels, _share(weights, rows)), sums, counts)
     return _narrowed(rows, sums, counts)
+
+
+def own_squares(rows, centroids, labels):
+    """`cpu.own_squares` of a block."""
+    squares = np.empty(rows.shape[0], rows.dtype)
+    cpu.own_squares(*_plain_all(rows, centroids, labels), squares)
+    return squares
 
 
 def update_bounds(rows, origin, centroids, reference, share, last, drift, slack):
