@@ -129,7 +129,8 @@ def _map_threads(xp, function, arrays, size, workers):
         with quiet(xp):  # a thread does not inherit it
             return _fold(function, arrays, range(start, stop, size), size, stop)
 
-    pieces, totals = [], ()
+    pieces: list = []
+    totals: tuple = ()
 
     def take(result):
         nonlocal totals

@@ -112,7 +112,9 @@ def _bounded_pass(x, centroids, weights, space, old):
         bounds, searched, stats = _fused_pass(kernels, x, weights, search, old)
         if old is not None and age == 0:
             stats = _statistics(x, bounds[0], weights, search, None)
-    return _Memory(*bounds, stats, centroids, age), float(searched) / x.shape[0]
+    labels, upper, lower = bounds
+    memory = _Memory(labels, upper, lower, stats, centroids, age)
+    return memory, float(searched) / x.shape[0]
 
 
 def _plain_pass(x, search, old):
