@@ -315,6 +315,23 @@ def test_one_core_is_enough_for_compiled_code():
     subprocess.run(command, check=True, timeout=300, capture_output=True)
 
 
+NOWHERE_TO_WRITE = """
+import numba.core.caching as caching
+for kind in caching.CacheImpl.__subclasses__() + [caching.CacheImpl]:
+    kind._locator_classes = []
+import numpy as np, kmeans_fx
+from kmeans_fx._backend.kernels import cpu
+x = np.random.default_rng(0).standard_normal((70_000, 1)).astype(np.float32)
+print(kmeans_fx.assign(x, x[:2]).labels.sum())
+"""
+
+
+@ON_NUMPY
+def test_kernels_work_where_nothing_can_be_written():
+    command = [sys.executable, "-W", "ignore", "-c", NOWHERE_TO_WRITE]
+    subprocess.run(command, check=True, timeout=300, capture_output=True)
+
+
 @ON_NUMPY
 def test_assign_takes_kernels(calls):
     x = separated(np.random.default_rng(11))

@@ -22,7 +22,14 @@ _STRIDE = _ROWS + 16
 
 # No assumption about NaN or infinity: both come, and end in the status. Python's min and
 # max promise more about NaN than a comparison does, and cost a half more.
-_compiled = numba.njit(nogil=True, cache=True, fastmath={"contract", "nsz", "reassoc"})
+_options = {"nogil": True, "fastmath": {"contract", "nsz", "reassoc"}}
+
+
+def _compiled(function):
+    try:
+        return numba.njit(cache=True, **_options)(function)
+    except RuntimeError:  # no folder to write to: compile in every process
+        return numba.njit(**_options)(function)
 
 
 @_compiled
