@@ -1,5 +1,7 @@
 """Namespace, dtype and device facts. Everything follows the first array."""
 
+from functools import cache
+
 import array_api_compat as compat
 
 __all__ = [
@@ -36,12 +38,23 @@ def _is_torch(array):
 
 
 def _namespace(array):
+    """The namespace of an array; None for anything else."""
     # array-api-compat caches its answers, which torch.compile warns about at each call.
     if _is_torch(array):
         import array_api_compat.torch as xp
 
         return xp
-    return compat.array_namespace(array)
+    # It looks for every library in turn, and an iteration asks some dozen times.
+    if type(array).__module__ == "numpy" and hasattr(array, "shape"):
+        return _numpy()
+    return compat.array_namespace(array) if compat.is_array_api_obj(array) else None
+
+
+@cache
+def _numpy():
+    import array_api_compat.numpy as xp
+
+    return xp
 
 
 def device(array):
@@ -63,10 +76,11 @@ def array_namespace(**arrays):
     for name, array in arrays.items():
         if array is None:
             continue
-        if not (_is_torch(array) or compat.is_array_api_obj(array)):
+        space = _namespace(array)
+        if space is None:
             msg = f"{name} must be an array, got {type(array).__name__}"
             raise TypeError(msg)
-        space, place = _namespace(array), _placement(array)
+        place = _placement(space, array)
         if xp is None:
             first_name, xp, where = name, space, place
         elif space is not xp:
@@ -85,9 +99,9 @@ def _library(xp):
     return xp.__name__.removeprefix("array_api_compat.").split(".")[0]
 
 
-def _placement(array):
+def _placement(space, array):
     # JAX places and shards by its own rules and raises by itself where it must.
-    return None if is_jax_namespace(_namespace(array)) else device(array)
+    return None if is_jax_namespace(space) else device(array)
 
 
 def as_real(xp, array, name):
