@@ -2,7 +2,7 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
-from kmeans_fx import metrics
+from kmeans_fx import metrics, preprocess
 from kmeans_fx._result import KMeansResult
 from kmeans_fx.algorithms.kmeans import kmeans
 from kmeans_fx.algorithms.lloyd import LloydState, lloyd, lloyd_init, lloyd_step
@@ -68,6 +68,7 @@ __all__ = [
     "merge_stats",
     "metrics",
     "pairwise_distances",
+    "preprocess",
     "random_partition",
     "random_points",
     "soft_assign",
