@@ -6,6 +6,7 @@ from kmeans_fx import metrics, preprocess
 from kmeans_fx._result import KMeansResult
 from kmeans_fx.algorithms.kmeans import kmeans
 from kmeans_fx.algorithms.lloyd import LloydState, lloyd, lloyd_init, lloyd_step
+from kmeans_fx.algorithms.trimmed import TrimmedResult, trimmed_kmeans
 from kmeans_fx.assign import Assignment, assign, soft_assign
 from kmeans_fx.converge import (
     CONVERGED,
@@ -49,6 +50,7 @@ __all__ = [
     "LloydState",
     "Metric",
     "Progress",
+    "TrimmedResult",
     "all_of",
     "any_of",
     "assign",
@@ -72,5 +74,6 @@ __all__ = [
     "random_partition",
     "random_points",
     "soft_assign",
+    "trimmed_kmeans",
     "update_centroids",
 ]
