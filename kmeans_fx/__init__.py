@@ -31,6 +31,7 @@ from kmeans_fx.init import (
     random_partition,
     random_points,
 )
+from kmeans_fx.outliers import anomaly_scores, anomaly_threshold
 from kmeans_fx.update import ClusterStats, cluster_stats, merge_stats, update_centroids
 
 try:
@@ -52,6 +53,8 @@ __all__ = [
     "Progress",
     "TrimmedResult",
     "all_of",
+    "anomaly_scores",
+    "anomaly_threshold",
     "any_of",
     "assign",
     "centroid_shift",

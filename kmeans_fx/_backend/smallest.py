@@ -13,7 +13,7 @@ __all__ = ["smallest"]
 
 
 def smallest(table, k):
-    """Places (..., k) of the k smallest along the last axis, in order; overwrites NumPy's."""
+    """Places (..., k) of the k smallest along the last axis, in order."""
     xp = array_namespace(table=table)
     if is_jax_namespace(xp):
         from jax import lax
@@ -40,9 +40,10 @@ def _smallest(xp, table, k):
 
 
 def _smallest_numpy(table, k):
-    """NumPy: in place, because its argmin is quick and copies are not."""
+    """NumPy: in place in one copy, because its argmin is quick and a where is not."""
     import numpy as np
 
+    table = table.copy()
     found = np.empty((*table.shape[:-1], k), dtype=np.intp)
     for i in range(k):
         place = table.argmin(axis=-1)[..., None]

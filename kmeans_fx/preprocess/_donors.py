@@ -3,7 +3,7 @@
 from kmeans_fx._backend.fixed_point import program
 from kmeans_fx._backend.linalg import matmul
 from kmeans_fx._backend.members import broadcast_shapes
-from kmeans_fx._backend.namespace import array_namespace, index_dtype
+from kmeans_fx._backend.namespace import array_namespace, device, index_dtype
 from kmeans_fx._backend.segment import take_rows
 from kmeans_fx._backend.smallest import smallest
 from kmeans_fx._partition import map_rows
@@ -33,8 +33,12 @@ def nearest_donors(x, donors, weights, centre, cells, *, r):
         far = _distances(xp, rows, centre, there, table)
         offered = take_rows(xp, usable, own % d) > 0
         far = xp.where(offered, far, xp.full_like(far, xp.inf))
-        places = smallest(far + 0.0, r)
-        return (places, xp.take_along_axis(far, places, axis=-1)), ()
+        places = smallest(far, r)
+        nearest = xp.take_along_axis(far, places, axis=-1)
+        # What comes after the last donor is any row.
+        donors = xp.count_nonzero(xp.isfinite(far), axis=-1, keepdims=True)
+        found = xp.arange(r, dtype=donors.dtype, device=device(far)) < donors
+        return (places, xp.where(found, nearest, xp.full_like(nearest, xp.inf))), ()
 
     (places, far), _ = map_rows(block, (cells[..., None],), donors, m, max(1, _BUDGET // m))
     return xp.astype(places, index_dtype(xp, x), copy=False), far
