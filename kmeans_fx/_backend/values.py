@@ -8,20 +8,26 @@ __all__ = ["numpy_values"]
 def numpy_values(array, name="array"):
     """A NumPy array of the values, from any library and device, without derivatives.
 
-    Half precision, of which NumPy lacks one, is widened. Lists and numbers are taken too.
+    bfloat16, which NumPy lacks, is widened. Lists and numbers are taken too.
 
     Raises
     ------
     TypeError
-        If NumPy cannot read it, as under a trace.
+        If NumPy cannot read it, as under a trace, or it holds no numbers.
     """
     import numpy as np
 
     try:
-        return np.asarray(_on_host(array))
+        found = np.asarray(_on_host(array))
     except (TypeError, ValueError, RuntimeError) as error:
         msg = f"{name} must be an array whose values can be read, got {type(array).__name__}"
         raise TypeError(msg) from error
+    if found.dtype.name == "bfloat16":
+        return found.astype("float32")
+    if found.dtype.kind not in "biuf":
+        msg = f"{name} must be an array of real numbers, got {type(array).__name__}"
+        raise TypeError(msg)
+    return found
 
 
 def _on_host(array):

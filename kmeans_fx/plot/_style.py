@@ -92,7 +92,7 @@ def values(array, name, *ndims):
 
 def reals(array, name, *ndims):
     """Values as float64."""
-    return _cast(values(array, name, *ndims), "float64", name, "real numbers")
+    return values(array, name, *ndims).astype("float64")
 
 
 def integers(array, name, *ndims):
@@ -110,14 +110,6 @@ def integers(array, name, *ndims):
     return found.astype("int64")
 
 
-def _cast(found, dtype, name, what):
-    try:
-        return found.astype(dtype)
-    except (TypeError, ValueError) as error:
-        msg = f"{name} must hold {what}, got {found.dtype}"
-        raise TypeError(msg) from error
-
-
 def cluster_colours(k):
     """``k`` colours for all kinds of colour vision.
 
@@ -129,7 +121,7 @@ def cluster_colours(k):
     import numpy as np
     from matplotlib import colormaps
 
-    places = np.linspace(0.0, 0.95, k)
+    places = np.linspace(0.0, 0.9, k)
     half = -(-k // 2)
     order = [i // 2 + half * (i % 2) for i in range(k)]
     return [tuple(colour) for colour in colormaps["viridis"](places[order])]

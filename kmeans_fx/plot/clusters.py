@@ -47,7 +47,7 @@ def silhouette(values, labels, /, *, ax=None):
     >>> from kmeans_fx import metrics, plot
     >>> x, labels = np.array([[0.0], [1.0], [9.0], [9.5]]), np.array([0, 0, 1, 1])
     >>> plot.silhouette(metrics.silhouette_samples(x, labels), labels).get_xlabel()
-    'silhouette (mean 0.92)'
+    'silhouette (mean 0.91)'
     """
     import numpy as np
 
@@ -115,7 +115,7 @@ def clusters(x, labels, centroids=None, /, *, feature_names=None, max_points=500
     >>> x = np.random.default_rng(0).normal(size=(100, 3)) * [3.0, 1.0, 0.1]
     >>> result = kmeans(x, 2, key=0)
     >>> plot.clusters(x, result.labels, result.centroids).get_xlabel()
-    'principal component 1 (90% of the variance)'
+    'principal component 1 (91% of the variance)'
     """
     import numpy as np
 
@@ -163,12 +163,14 @@ def _plane(x, centroids, feature_names):
 
 def _scatter(ax, points, labels, names):
     """Small and transparent where they are many."""
-    size, alpha = (16, 0.7) if len(points) <= 1000 else (6, 0.5)
+    size, alpha = (18, 0.75) if len(points) <= 1000 else (7, 0.5)
+    # A thin edge keeps pale colours visible on white.
+    edge = {"edgecolors": (0, 0, 0, 0.5), "linewidths": 0.4}
     styles = zip(names, cluster_colours(len(names)), cluster_markers(len(names)), strict=True)
     for name, colour, marker in styles:
         rows = points[labels == name]
-        ax.scatter(*rows.T, s=size, alpha=alpha, color=colour, marker=marker, linewidths=0)
-        ax.scatter([], [], s=40, color=colour, marker=marker, linewidths=0, label=str(name))
+        ax.scatter(*rows.T, s=size, alpha=alpha, facecolor=colour, marker=marker, **edge)
+        ax.scatter([], [], s=40, facecolor=colour, marker=marker, **edge, label=str(name))
 
 
 def _crosses(ax, centres):

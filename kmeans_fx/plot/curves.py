@@ -48,7 +48,7 @@ def elbow(ks, inertia=None, /, *, chosen=None, ax=None):
     ax.plot(ks, inertia, **_LINE)
     _mark(ax, ks, inertia, chosen)
     ax.set_ylim(bottom=0)
-    return _finish(ax, ks, "inertia")
+    return _over_ks(ax, ks, "inertia")
 
 
 def criteria(ks, scores=None, /, *, axes=None):
@@ -134,7 +134,7 @@ def gap(ks, values=None, error=None, /, *, chosen=None, ax=None):
     ax = new_axes(ax)
     ax.errorbar(ks, values, yerr=error, capsize=4, ecolor=GREY, **_LINE)
     _mark(ax, ks, values, chosen)
-    return _finish(ax, ks, "gap statistic (bars: one standard error)")
+    return _over_ks(ax, ks, "gap statistic (bars: one standard error)")
 
 
 def inertia_trace(history, /, *, ax=None):
@@ -166,6 +166,7 @@ def inertia_trace(history, /, *, ax=None):
     'iteration'
     """
     import numpy as np
+    from matplotlib.ticker import LogLocator, NullLocator
 
     rows = np.atleast_2d(reals(history, "history", 1, 2))
     lengths = np.isfinite(rows).sum(axis=1)
@@ -184,7 +185,13 @@ def inertia_trace(history, /, *, ax=None):
         ax.plot([], [], color=GREY, alpha=0.5, label=f"{len(rows) - 1} other starts")
         ax.plot([], [], **_LINE, label=f"the best, {last[best]:.5g} at the end")
         ax.legend(frameon=False)
-    return _finish(ax, np.arange(1, lengths.max() + 1), "inertia", "iteration")
+    _finish(ax, "inertia", "iteration")
+    # Most happens in the first iterations, and some starts take very many.
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter("{x:.0f}")
+    ax.xaxis.set_minor_locator(NullLocator())
+    return ax
 
 
 def _curves(ks, **curves):
@@ -215,7 +222,7 @@ def _criterion(ax, ks, name, score):
         best = int(np.nanargmax(score) if better == "highest" else np.nanargmin(score))
         _ring(ax, ks[best], score[best])
         title = f"{title}\n{better} at k = {ks[best]:.0f}"
-    _finish(ax, ks, "")
+    _over_ks(ax, ks, "")
     ax.set_title(title, fontsize=10)
 
 
@@ -240,11 +247,16 @@ def _ring(ax, k, value):
     ax.plot([k], [value], "o", markersize=13, zorder=4, **_RING)
 
 
-def _finish(ax, ticks, ylabel, xlabel="number of clusters k"):
+def _over_ks(ax, ks, ylabel):
+    """What curves over the numbers of clusters share."""
     from matplotlib.ticker import MaxNLocator
 
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=min(len(ks), 12), integer=True))
+    return _finish(ax, ylabel, "number of clusters k")
+
+
+def _finish(ax, ylabel, xlabel):
     ax.set(xlabel=xlabel, ylabel=ylabel)
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=min(len(ticks), 12), integer=True))
     ax.grid(alpha=0.25)
     ax.spines[["top", "right"]].set_visible(False)
     return ax

@@ -32,7 +32,7 @@ def palette(colours, /, *, labels=None, ax=None):
     >>> from kmeans_fx import plot
     >>> colours = np.array([[255, 255, 255], [0, 0, 0]], dtype=np.uint8)
     >>> ax = plot.palette(colours, labels=np.array([[0, 0], [0, 1]]))
-    >>> [round(bar.get_width(), 2) for bar in ax.patches]
+    >>> [float(bar.get_width()) for bar in ax.patches]
     [0.25, 0.75]
     """
     import numpy as np

@@ -5,7 +5,7 @@ from kmeans_fx.plot._style import new_axes, reals
 __all__ = ["profile", "stability"]
 
 # Up to so many rows or columns, the number of a cell is written into it.
-_ROOM = 12
+_ROOM = 14
 
 
 def profile(centroids, /, *, feature_names=None, sizes=None, ax=None):
@@ -134,10 +134,11 @@ def _write(ax, texts, is_dark):
     """Every cell's text, unless they are too many to read."""
     if len(texts) > 2 * _ROOM or len(texts[0]) > _ROOM:
         return
+    size = 9 if len(texts[0]) < 12 else 8
     for i, row in enumerate(texts):
         for j, text in enumerate(row):
             colour = "white" if is_dark[i][j] else "black"
-            ax.text(j, i, text, ha="center", va="center", color=colour, fontsize=9)
+            ax.text(j, i, text, ha="center", va="center", color=colour, fontsize=size)
 
 
 def _ticks(ax, columns, rows):
