@@ -2,10 +2,11 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
-from kmeans_fx import images, metrics, plot
+from kmeans_fx import images, metrics, plot, preprocess
 from kmeans_fx._result import KMeansResult
 from kmeans_fx.algorithms.kmeans import kmeans
 from kmeans_fx.algorithms.lloyd import LloydState, lloyd, lloyd_init, lloyd_step
+from kmeans_fx.algorithms.trimmed import TrimmedResult, trimmed_kmeans
 from kmeans_fx.assign import Assignment, assign, soft_assign
 from kmeans_fx.converge import (
     CONVERGED,
@@ -30,6 +31,7 @@ from kmeans_fx.init import (
     random_partition,
     random_points,
 )
+from kmeans_fx.outliers import anomaly_scores, anomaly_threshold
 from kmeans_fx.update import ClusterStats, cluster_stats, merge_stats, update_centroids
 
 try:
@@ -49,7 +51,10 @@ __all__ = [
     "LloydState",
     "Metric",
     "Progress",
+    "TrimmedResult",
     "all_of",
+    "anomaly_scores",
+    "anomaly_threshold",
     "any_of",
     "assign",
     "centroid_shift",
@@ -70,8 +75,10 @@ __all__ = [
     "metrics",
     "pairwise_distances",
     "plot",
+    "preprocess",
     "random_partition",
     "random_points",
     "soft_assign",
+    "trimmed_kmeans",
     "update_centroids",
 ]

@@ -37,17 +37,20 @@ class KMeansResult(NamedTuple):
     history: Any
 
 
-def attach_gradients(x, weights, previous, result, metric, reduce):
+def attach_gradients(x, weights, previous, result, metric, reduce, own_weights=None):
     """Give a result found without derivatives those of one more update.
 
     At a fixed point of hard k-means the labels are locally constant, so the update
     from ``previous``, the labels that gave the centroids, has the exact derivative
     almost everywhere. The values stay those of the result.
+
+    ``own_weights`` are those of the result's inertia, where they are not ``weights``.
     """
+    own_weights = weights if own_weights is None else own_weights
     if not tracks_gradients(x, weights):
         return result
 
-    def update(x, weights, previous, labels, centroids):
+    def update(x, weights, own_weights, previous, labels, centroids):
         """The centroids of one more update, and the inertia to them."""
         xp = array_namespace(x=x)
         rows = xp.astype(x, accumulation_dtype(xp, x.dtype), copy=False)
@@ -55,13 +58,14 @@ def attach_gradients(x, weights, previous, result, metric, reduce):
         centres = _centres(xp, rows, previous, fixed, weights, metric, reduce)
         # The value of the result, the slope of the update.
         centres = fixed + (centres - stop_gradient(centres))
-        inertia = weighted_sum(xp, metric.distance(rows, take_rows(xp, centres, labels)), weights)
+        distances = metric.distance(rows, take_rows(xp, centres, labels))
+        inertia = weighted_sum(xp, distances, own_weights)
         if reduce is not None:
             zeros = xp.zeros_like(centres)
             inertia = reduce(ClusterStats(zeros, zeros[..., 0], inertia)).inertia
         return xp.astype(centres, x.dtype, copy=False), inertia
 
-    arrays = (x, weights, previous, result.labels, result.centroids)
+    arrays = (x, weights, own_weights, previous, result.labels, result.centroids)
     centroids, inertia = with_slope(update, (result.centroids, result.inertia), arrays)
     return result._replace(centroids=centroids, inertia=inertia)
 

@@ -13,6 +13,7 @@ from kmeans_fx._backend.random import choice, fold_in, randint, uniform
 from kmeans_fx._backend.segment import take_rows
 from kmeans_fx._partition import centred_space, map_rows, partition
 from kmeans_fx._pruned_sampling import PrunedReach
+from kmeans_fx._trimming import left_in
 from kmeans_fx.distances import as_metric
 
 __all__ = [
@@ -33,26 +34,35 @@ class _Sampling(NamedTuple):
 
 
 @program("nd n w", "k:index")
-def choose_kmeans_plusplus(x, weights, key, *, k, metric, n_trials):
-    """D-squared sampling, keeping of every turn's trials the one that helps most."""
+def choose_kmeans_plusplus(x, weights, key, *, k, metric, n_trials, trim=0.0):
+    """D-squared sampling, keeping of every turn's trials the one that helps most.
+
+    The share ``trim`` of the weight that is farthest from the rows so far neither is drawn
+    nor counts. As nothing is far before the first row, that is then the most central trial.
+    """
     xp = array_namespace(x=x)
     space = centred_space(x, weights, as_metric(metric), None)
     draws = _uniforms(space, key, k, n_trials)
     first = _draw(_ones(x, weights, key), draws[..., 0, :1, :])[..., 0]
     kernels = (
-        kernels_for(x, x.dtype) if space.metric.embed is not None and first.ndim == 0 else None
+        kernels_for(x, x.dtype)
+        if space.metric.embed is not None and first.ndim == 0 and not trim
+        else None
     )
     # |x|^2 of the centred rows. A distance that is not expanded has no use for it, and
     # a caller's may not be defined at the origin.
     norms = None if space.metric.embed is None else _reach(x, space.origin, space)
     if kernels is not None:
         return (_sample_pruned(kernels, x, norms, weights, first, draws, space),)
+    if trim:
+        first = _most_central(x, norms, weights, key, draws[..., 0, :, :], space)
 
     def body(state):
-        p = state.reach if weights is None else state.reach * weights
+        mass = left_in(state.reach, weights, trim) if trim else weights
+        p = state.reach if mass is None else state.reach * mass
         trials = _draw(p, _turn(draws, state.turn), state.indices[..., :1])
         candidates = space.relative(take_rows(xp, x, trials))
-        left = _potentials(x, norms, weights, state.reach, candidates, space)
+        left = _potentials(x, norms, mass, state.reach, candidates, space)
         best = xp.take_along_axis(trials, xp.argmin(left, axis=-1)[..., None], axis=-1)[..., 0]
         return _Sampling(
             _put(state.indices, state.turn, best),
@@ -61,6 +71,17 @@ def choose_kmeans_plusplus(x, weights, key, *, k, metric, n_trials):
         )
 
     return (_sample(x, first, k, body, space).indices,)
+
+
+def _most_central(x, norms, weights, key, draws, space):
+    """The row of least total reach among trials in proportion to the weights."""
+    xp = array_namespace(x=x)
+    mass = _ones(x, weights, key)
+    trials = _draw(mass, draws)
+    candidates = space.relative(take_rows(xp, x, trials))
+    far = xp.full_like(mass, xp.inf)
+    left = _potentials(x, norms, mass, far, candidates, space)
+    return xp.take_along_axis(trials, xp.argmin(left, axis=-1)[..., None], axis=-1)[..., 0]
 
 
 def _sample_pruned(kernels, x, norms, weights, first, draws, space):

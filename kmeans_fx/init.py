@@ -19,6 +19,7 @@ from kmeans_fx._sampling import (
     choose_random_partition,
     choose_random_points,
 )
+from kmeans_fx._trimming import check_trim
 from kmeans_fx.distances import as_metric
 from kmeans_fx.update import ClusterStats, cluster_means
 
@@ -68,7 +69,7 @@ def random_points(x, k, /, *, key, weights=None, metric="sqeuclidean"):
     return _chosen_rows(choose_random_points, x, k, key, weights)
 
 
-def kmeans_plusplus(x, k, /, *, key, weights=None, metric="sqeuclidean", n_trials=None):
+def kmeans_plusplus(x, k, /, *, key, weights=None, metric="sqeuclidean", n_trials=None, trim=0.0):
     """Greedy k-means++: D-squared sampling, keeping the best of a few trials each time.
 
     Parameters
@@ -83,6 +84,10 @@ def kmeans_plusplus(x, k, /, *, key, weights=None, metric="sqeuclidean", n_trial
         without ``embed``.
     n_trials : int, optional
         Candidates per centroid; 2 + floor(ln k) if None. 1 is plain k-means++.
+    trim : float
+        Share of the weight, below 1, that is left out of each draw: that of the rows
+        farthest from those drawn so far, among which outliers are. The first row is the
+        most central one of its trials.
 
     Returns
     -------
@@ -118,7 +123,14 @@ def kmeans_plusplus(x, k, /, *, key, weights=None, metric="sqeuclidean", n_trial
         n_trials = 2 + int(math.log(max(check_integer("k", k, 1), 1)))
     n_trials = check_integer("n_trials", n_trials, 1)
     return _chosen_rows(
-        choose_kmeans_plusplus, x, k, key, weights, metric=metric, n_trials=n_trials
+        choose_kmeans_plusplus,
+        x,
+        k,
+        key,
+        weights,
+        metric=metric,
+        n_trials=n_trials,
+        trim=check_trim(trim),
     )
 
 

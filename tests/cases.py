@@ -100,6 +100,9 @@ CASES = {
     'lloyd, empty="split"': _lloyd("split"),
     'lloyd, empty="merge"': _lloyd("merge"),
     'lloyd, empty="keep"': _lloyd("keep"),
+    "trimmed_kmeans": lambda x: kf.trimmed_kmeans(x, 3, trim=0.1, key=0, weights=_weights(x)),
+    "anomaly_scores": lambda x: kf.anomaly_scores(x, kf.kmeans(x, 3, key=0)),
+    "anomaly_threshold": lambda x: kf.anomaly_threshold(x[:, 0], weights=_weights(x)),
 }
 
 
@@ -142,6 +145,8 @@ def _smooth(result):
     if isinstance(result, kf.KMeansResult):
         # Three clusters have rows; the place of a fourth need not depend on any.
         return result.centroids[:3, :], result.inertia
+    if isinstance(result, kf.TrimmedResult):
+        return result.centroids, result.inertia
     if isinstance(result, kf.LloydState):
         return result.centroids, result.origin
     if isinstance(result, kf.Assignment):

@@ -247,3 +247,59 @@ def test_bad_options_are_named():
         standardize([[1.0]])
     with pytest.raises(ValueError, match="x must have 4 columns"):
         apply_scale(np.ones((3, 1)), ScaleParams(np.zeros((1, 4)), np.ones((1, 4))))
+
+
+# ---- missing values
+
+
+def with_holes(n=41):
+    values = table(n)
+    values[np.random.default_rng(5).random(values.shape) < 0.3] = np.nan
+    values[0] = np.nan
+    return values
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (standardize, sk.StandardScaler()),
+        (minmax_scale, sk.MinMaxScaler()),
+        (robust_scale, sk.RobustScaler(quantile_range=(0, 100))),
+    ],
+)
+def test_omitted_nan_equals_scikit_learn(xp, asarray, to_numpy, dtype, ours, theirs):
+    x = asarray(xp, with_holes(), dtype)
+    options = {"quantile_range": (0, 100)} if ours is robust_scale else {}
+    scaled, params = ours(x, nan_policy="omit", **options)
+    expected = theirs.fit_transform(to_numpy(x).astype(np.float64))
+    atol = 1e-9 if dtype == xp.float64 else 5e-3
+    np.testing.assert_allclose(to_numpy(scaled), expected, atol=atol, rtol=0)
+    assert np.all(np.isfinite(to_numpy(params.shift)))
+    assert np.all(np.isfinite(to_numpy(params.scale)))
+
+
+@pytest.mark.parametrize("scaling", COLUMN_SCALINGS)
+def test_omitted_nan_is_a_value_that_is_not_there(xp, asarray, to_numpy, scaling):
+    values, counts = with_holes(), np.random.default_rng(2).integers(0, 3, size=41)
+    weights = asarray(xp, counts.astype(np.float64))
+    _, params = scaling(asarray(xp, values), nan_policy="omit", weights=weights)
+    for j in range(4):
+        column = np.repeat(values[:, j : j + 1], counts, axis=0)
+        _, expected = scaling(column[~np.isnan(column[:, 0])])
+        for ours, theirs in zip(params, expected, strict=True):
+            np.testing.assert_allclose(to_numpy(ours)[0, j], theirs[0, 0], rtol=2e-3)
+
+
+@pytest.mark.eager
+def test_what_omit_does_not_let_through(xp, asarray):
+    values = with_holes()
+    with pytest.raises(ValueError, match="x must be finite"):
+        standardize(asarray(xp, values))
+    with pytest.raises(ValueError, match="nan_policy must be one of 'raise', 'omit', got 'ignore'"):
+        standardize(asarray(xp, values), nan_policy="ignore")
+    values[:, 2] = np.nan
+    with pytest.raises(ValueError, match="a value in every column, got only NaN in column 2"):
+        standardize(asarray(xp, values), nan_policy="omit")
+    values[3, 2] = np.inf
+    with pytest.raises(ValueError, match="x must be finite"):
+        standardize(asarray(xp, values), nan_policy="omit")

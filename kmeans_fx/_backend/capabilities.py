@@ -96,4 +96,7 @@ ROWS = (
     Row('lloyd, empty="split"', {}),
     Row('lloyd, empty="merge"', {}),
     Row('lloyd, empty="keep"', {}),
+    Row("trimmed_kmeans", {}),
+    Row("anomaly_scores", {}),
+    Row("anomaly_threshold", {}),
 )

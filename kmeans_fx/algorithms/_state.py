@@ -19,7 +19,7 @@ from kmeans_fx.converge import (
 from kmeans_fx.distances import as_metric
 from kmeans_fx.update import weighted_sum
 
-__all__ = ["LloydState", "advance", "finish", "initial_state"]
+__all__ = ["LloydState", "advance", "finish", "initial_state", "last_centroids"]
 
 
 class LloydState(NamedTuple):
@@ -140,6 +140,16 @@ def advance(state, labels, centroids, stats, weights, track, options):
     )
 
 
+def last_centroids(x, state, options):
+    """The space, the clusters that were dropped, and the centroids as the caller sees them."""
+    xp = array_namespace(x=x)
+    space = Space(as_metric(options.metric), state.origin, options.chunk_size)
+    dropped = state.counts == 0 if options.empty == "merge" else None
+    centroids = state.centroids if dropped is None else copy_nearest(state.centroids, dropped)
+    centroids = xp.astype(xp.astype(space.absolute(centroids), x.dtype), centroids.dtype)
+    return space, dropped, centroids
+
+
 class _Final(NamedTuple):
     labels: Any
     inertia: Any
@@ -148,10 +158,7 @@ class _Final(NamedTuple):
 def finish(x, weights, state, options):
     """Centroids as the caller sees them, with the labels and inertia that are theirs."""
     xp = array_namespace(x=x)
-    space = Space(as_metric(options.metric), state.origin, options.chunk_size)
-    dropped = state.counts == 0 if options.empty == "merge" else None
-    centroids = state.centroids if dropped is None else copy_nearest(state.centroids, dropped)
-    centroids = xp.astype(xp.astype(space.absolute(centroids), x.dtype), centroids.dtype)
+    space, dropped, centroids = last_centroids(x, state, options)
     relative = space.relative(centroids)
 
     def assigned(_):

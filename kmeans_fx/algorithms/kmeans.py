@@ -1,5 +1,7 @@
 """The front door: initial centroids, restarts, Lloyd's algorithm, the best result."""
 
+from functools import partial
+
 from kmeans_fx._backend.checks import (
     check_features,
     check_finite,
@@ -12,12 +14,11 @@ from kmeans_fx._backend.checks import (
 from kmeans_fx._backend.fixed_point import program
 from kmeans_fx._backend.namespace import array_namespace, device
 from kmeans_fx._backend.random import as_key, split
-from kmeans_fx._result import KMeansResult
 from kmeans_fx.algorithms._options import check_options
 from kmeans_fx.algorithms.lloyd import fit
 from kmeans_fx.init import INITS
 
-__all__ = ["kmeans"]
+__all__ = ["best_fit", "check_init", "kmeans"]
 
 
 def kmeans(
@@ -101,13 +102,19 @@ def kmeans(
     options = check_options(
         x, metric, max_iter, tol, empty, key, algorithm, chunk_size, reduce, callback, history
     )
-    start = _check_init(init, n_init, reduce)
+    start = check_init(init, n_init, reduce)
+    run = partial(fit, options=options)
+    return best_fit(xp, x, k, start, words, weights, metric, run, n_init, callback is None)
+
+
+def best_fit(xp, x, k, start, words, weights, metric, run, n_init, together=True):
+    """The best of ``n_init`` restarts of ``run(x, centroids, weights, words)``."""
     if n_init == 1:
         centroids = _centroids(xp, x, k, start, words, weights, metric)
-        return fit(x, centroids, weights, words, options)
+        return run(x, centroids, weights, words)
     (keys,) = _restart_keys(words, r=n_init)
-    restarts = _side_by_side if callback is None else _in_turn
-    return restarts(xp, x, k, start, keys, weights, metric, options)
+    restarts = _side_by_side if together else _in_turn
+    return restarts(xp, x, k, start, keys, weights, metric, run)
 
 
 @program("w", "rw:index")
@@ -116,7 +123,7 @@ def _restart_keys(key, *, r):
     return (split(key, r),)
 
 
-def _check_init(init, n_init, reduce):
+def check_init(init, n_init, reduce):
     """A callable, or the array of centroids."""
     if isinstance(init, str):
         if reduce is not None:
@@ -131,10 +138,15 @@ def _check_init(init, n_init, reduce):
     return init
 
 
+def _takes_metric(start):
+    """Whether a start is one of the package's own, by itself or with options."""
+    return getattr(start, "func", start) in INITS.values()
+
+
 def _centroids(xp, x, k, start, words, weights, metric):
     if not callable(start):
         centroids = check_features(xp, x, init=start)
-    elif start in INITS.values():
+    elif _takes_metric(start):
         return start(x, k, key=words, weights=weights, metric=metric)
     else:
         centroids = check_features(xp, x, init=start(x, k, key=words, weights=weights))
@@ -145,27 +157,27 @@ def _centroids(xp, x, k, start, words, weights, metric):
     return centroids
 
 
-def _side_by_side(xp, x, k, start, keys, weights, metric, options):
+def _side_by_side(xp, x, k, start, keys, weights, metric, run):
     """Restarts as one more batch dimension, after those of ``x``."""
     rows = x if x.ndim == 2 else x[..., None, :, :]
     shares = weights if weights is None or weights.ndim == 1 else weights[..., None, :]
-    if start in INITS.values():
+    if _takes_metric(start):
         centroids = start(rows, k, key=keys, weights=shares, metric=metric)
     else:
         each = [_centroids(xp, x, k, start, key, weights, metric) for key in _rows(keys)]
         centroids = xp.stack(each, axis=-3)
-    restarts = fit(rows, centroids, shares, keys, options)
+    restarts = run(rows, centroids, shares, keys)
     return best_of(restarts)
 
 
-def _in_turn(xp, x, k, start, keys, weights, metric, options):
+def _in_turn(xp, x, k, start, keys, weights, metric, run):
     """Restarts one after the other, because the caller watches."""
     results = []
     for key in _rows(keys):
         centroids = _centroids(xp, x, k, start, key, weights, metric)
-        results.append(fit(x, centroids, weights, key, options))
+        results.append(run(x, centroids, weights, key))
     fields = (xp.stack(field) for field in zip(*results, strict=True))
-    return best_of(KMeansResult(*fields))
+    return best_of(type(results[0])(*fields))
 
 
 def _rows(keys):
@@ -186,4 +198,4 @@ def best_of(restarts):
         picked = xp.take_along_axis(field, xp.broadcast_to(index, shape), axis=axis)
         return xp.reshape(picked, (*shape[:axis], *shape[axis + 1 :]))
 
-    return KMeansResult(*(pick(field) for field in restarts))
+    return type(restarts)(*(pick(field) for field in restarts))
