@@ -8,6 +8,7 @@ from kmeans_fx.plot._style import (
     new_axes,
     reals,
 )
+from kmeans_fx.preprocess import apply_pca, pca
 
 __all__ = ["clusters", "silhouette"]
 
@@ -146,19 +147,16 @@ def clusters(x, labels, centroids=None, /, *, feature_names=None, max_points=500
 
 def _plane(x, centroids, feature_names):
     """Two columns of the rows and of the centroids, and the labels of the axes."""
-    import numpy as np
-
     if x.shape[1] == 2:
         return x, centroids, list(feature_names or ("column 0", "column 1"))
-    mean = x.mean(axis=0)
-    values, vectors = np.linalg.eigh(np.cov(x.T))
-    basis = vectors[:, :-3:-1]
-    shares = values[:-3:-1] / values.sum()
+    points, params = pca(x, 2)
     names = [
         f"principal component {i + 1} ({share:.0%} of the variance)"
-        for i, share in enumerate(shares)
+        for i, share in enumerate(params.explained_variance_ratio)
     ]
-    return (x - mean) @ basis, (centroids - mean) @ basis, names
+    # Without centroids there is nothing to project.
+    centres = apply_pca(centroids, params) if len(centroids) else centroids[:, :2]
+    return points, centres, names
 
 
 def _scatter(ax, points, labels, names):
