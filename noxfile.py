@@ -18,7 +18,7 @@ nox.options.sessions = ["lint", "typecheck", "tests", "kernels", "docs", "build"
 PROJECT = nox.project.load_toml("pyproject.toml")
 # Extras of the package that a library is tested with; array-api-strict is a test dependency.
 EXTRAS = {
-    "numpy": "[numpy,cli,plot]",
+    "numpy": "[numpy,cli,images,plot]",
     "array-api-strict": "",
     "jax": "[jax,cli]",
     "torch": "[torch,cli]",
@@ -79,7 +79,7 @@ def kernels(session):
 @nox.session
 def docs(session):
     """Every example of README, docs and docstrings is run; then the pages are built."""
-    install(session, "-e", ".[cli,jax,numpy,plot,torch]", group="docs")
+    install(session, "-e", ".[cli,images,jax,numpy,plot,torch]", group="docs")
     examples = ["README.md", "docs", "kmeans_fx"]
     session.run("python", "-m", "pytest", "-p", "docs.examples", *examples, *session.posargs)
     session.run("sphinx-build", "-q", "-W", "-n", "--keep-going", "docs", "docs/_build/html")

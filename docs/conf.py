@@ -16,6 +16,8 @@ myst_heading_anchors = 3
 # Pages with {code-cell} blocks run at every build; an exception in one fails it.
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
+nb_merge_streams = True  # what a cell prints is one block
+nb_execution_timeout = 120  # seconds a cell may take, on a busy machine too
 
 # Signatures without annotations and types as plain words: the docstrings say shape and dtype.
 autodoc_typehints = "none"
