@@ -2,7 +2,7 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
-from kmeans_fx import metrics
+from kmeans_fx import metrics, select, stability
 from kmeans_fx._result import KMeansResult
 from kmeans_fx.algorithms.kmeans import kmeans
 from kmeans_fx.algorithms.lloyd import LloydState, lloyd, lloyd_init, lloyd_step
@@ -70,6 +70,8 @@ __all__ = [
     "pairwise_distances",
     "random_partition",
     "random_points",
+    "select",
     "soft_assign",
+    "stability",
     "update_centroids",
 ]
