@@ -13,8 +13,8 @@ _NUMBERS = 1 << 24
 
 def batches(keys, size):
     """The keys (b, 2) in groups whose refits, of so many numbers each, fit in one batch."""
-    count = max(1, _NUMBERS // size)
-    return (keys[i : i + count, :] for i in range(0, keys.shape[0], count))
+    count, b = max(1, _NUMBERS // size), keys.shape[0]
+    return (keys[i : min(i + count, b), :] for i in range(0, b, count))
 
 
 def bootstrap_weights(keys, x, weights):
