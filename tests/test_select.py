@@ -222,7 +222,8 @@ def test_weight_m_is_m_copies_and_zero_is_absent():
     expected = sweep(np.repeat(x, counts, axis=0), [1, 2, 3], key=0, n_init=10, references=0)
     for field in ("inertia", "silhouette", "davies_bouldin", "calinski_harabasz"):
         np.testing.assert_allclose(getattr(ours, field), getattr(expected, field), rtol=1e-6)
-    np.testing.assert_array_equal(np.repeat(ours.labels[2], counts), expected.labels[2])
+    alike = sk.adjusted_rand_score(np.repeat(ours.labels[2], counts), expected.labels[2])
+    assert alike == pytest.approx(1)
 
 
 def test_absent_rows_do_not_stretch_the_references():
@@ -256,7 +257,16 @@ def test_as_many_clusters_as_rows():
     found = sweep(x, [1, 2, 3], key=0, references=2)
     assert found.inertia[2] == 0
     assert np.isnan(found.silhouette[[0, 2]]).all()
-    assert np.isposinf(found.gap[2])
+    assert np.isnan(found.gap).tolist() == [False, False, True]
+    assert choose_k(found, method="gap").reason.endswith(".")
+
+
+def test_as_many_clusters_as_distinct_rows():
+    x = np.repeat([[0.0], [1.0], [5.0]], 10, axis=0)
+    found = sweep(x, [1, 2, 3, 4], key=0, references=4)
+    assert np.isposinf(found.gap[2:]).all()
+    assert choose_k(found, method="gap").k == 3
+    np.testing.assert_allclose(found.silhouette[2:], 1)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])

@@ -86,11 +86,19 @@ def reference_logs(x, ks, key, box, sizes, n_init, weights, options, report):
 
 
 def gap_of(logs, inertia):
-    """Gap(k) and s_k (m,), from log W of the references (b, m) and the inertia (m,)."""
+    """Gap(k) and s_k (m,), from log W of the references (b, m) and the inertia (m,).
+
+    NaN where a reference has no inertia either.
+    """
     xp = array_namespace(logs=logs)
+    known = xp.isfinite(logs)
+    logs = xp.where(known, logs, xp.zeros_like(logs))
     mean = xp.mean(logs, axis=0)
     spread = xp.sqrt(xp.mean((logs - mean) ** 2, axis=0))
-    return mean - logarithm(inertia), spread * (1 + 1 / logs.shape[0]) ** 0.5
+    nothing = xp.full_like(mean, xp.nan)
+    known = xp.all(known, axis=0)
+    gap = xp.where(known, mean - logarithm(inertia), nothing)
+    return gap, xp.where(known, spread * (1 + 1 / logs.shape[0]) ** 0.5, nothing)
 
 
 def logarithm(values):

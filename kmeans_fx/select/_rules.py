@@ -3,6 +3,7 @@
 import math
 import warnings
 from functools import partial
+from itertools import pairwise
 
 __all__ = ["CHOICES"]
 
@@ -61,31 +62,28 @@ def _best(ks, sweep, *, field, name, sign, least=-math.inf):
 
 def _gap(ks, sweep):
     gap, error = _values(sweep, "gap"), _values(sweep, "gap_error")
-    if len(ks) < 2:
-        return None, "The gap needs at least two values of k, and one was tried."
-    for i in range(len(ks) - 1):
-        bound = gap[i + 1] - error[i + 1]
+    known = [i for i, value in enumerate(gap) if not math.isnan(value)]
+    if len(known) < 2:
+        return None, f"The gap is known for {len(known)} value(s) of k only, and needs more."
+    for i, after in pairwise(known):
+        bound = gap[after] - error[after]
         if gap[i] >= bound:
             lower = f"; fewer than {ks[0]} were not tried" if i == 0 and ks[0] > 1 else ""
             return ks[i], (
                 f"Gap({ks[i]}) = {gap[i]:.3f} is the first that the next one, less its "
                 f"standard error, does not exceed ({bound:.3f}){lower}."
             )
-    return None, f"The gap rises by more than its standard error up to k = {ks[-1]}."
+    return None, f"The gap rises by more than its standard error up to k = {ks[known[-1]]}."
 
 
 def _values(sweep, field):
     """A field as Python floats, some of which must be known."""
     array = getattr(sweep, field)
     values = [float(array[i]) for i in range(array.shape[0])]
-    if all(math.isnan(value) for value in values) and any(int(k) > 1 for k in _ks(sweep)):
+    if all(math.isnan(value) for value in values) and int(sweep.ks[-1]) > 1:
         msg = f"sweep must hold {field}, got NaN for every k: see references= and sample_size="
         raise ValueError(msg)
     return values
-
-
-def _ks(sweep):
-    return (sweep.ks[i] for i in range(sweep.ks.shape[0]))
 
 
 CHOICES = {

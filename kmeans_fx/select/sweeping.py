@@ -38,7 +38,7 @@ class Sweep(NamedTuple):
         High is good. NaN for k = 1.
     gap : array (m,)
         By how much the logarithm of the inertia is below that of rows without clusters;
-        infinite where the inertia is 0.
+        infinite where the inertia is 0, NaN where that of a reference is.
     gap_error : array (m,)
         s_k of [1]_, the standard deviation over the references times sqrt(1 + 1/B).
     labels : integer array (m, n)
