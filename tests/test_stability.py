@@ -67,6 +67,7 @@ def test_traces_tell_which_start_is_stuck(xp, asarray, to_numpy):
     assert stuck.any()
 
 
+@pytest.mark.backend("numpy")
 def test_no_start_is_stuck_on_clear_groups():
     found = stability.inertia_trace(three(), 3, key=0)
     assert not found.local_minimum.any()
@@ -82,7 +83,7 @@ def test_jaccard_is_that_of_plain_loops(xp, asarray, to_numpy, weighted):
     labels, others = rng.integers(4, size=30), rng.integers(4, size=(2, 30))
     labels[labels == 3] = 0  # a cluster without rows
     there = rng.random((2, 30)) < 0.6
-    weights = there * (rng.integers(1, 3, size=30) if weighted else 1.0)
+    weights = 1.0 * there * (rng.integers(1, 3, size=30) if weighted else 1)
     best, match = _samples.jaccard_of(
         asarray(xp, labels), asarray(xp, others), 4, asarray(xp, weights)
     )
@@ -111,6 +112,7 @@ def test_draws(xp, asarray, to_numpy):
     assert not np.array_equal(chosen[0], chosen[1])
 
 
+@pytest.mark.backend("numpy")
 def test_bootstrap_draws_all_rows_equally():
     x = np.zeros((40, 1))
     counts = _samples.bootstrap_weights(split(as_key(0, np, None), 2000), x, None)
@@ -118,6 +120,7 @@ def test_bootstrap_draws_all_rows_equally():
     np.testing.assert_allclose((counts == 0).mean(), (1 - 1 / 40) ** 40, atol=0.01)
 
 
+@pytest.mark.backend("numpy")
 def test_normal_numbers_are_normal():
     values = normal(as_key(0, np, None), (40_000,), np.float64)
     assert np.isfinite(values).all()
@@ -138,6 +141,7 @@ def test_real_clusters_are_found_again_and_cut_ones_are_not(xp, asarray, to_nump
     assert float(np.mean(to_numpy(whole.agreement))) > 0.95
 
 
+@pytest.mark.backend("numpy")
 def test_stability_is_the_mean_over_the_refits():
     x, k = noise(), 3
     found = stability.bootstrap_stability(x, k, key=3, n_samples=4, scheme="subsample")
@@ -156,6 +160,7 @@ def test_stability_is_the_mean_over_the_refits():
         np.testing.assert_allclose(found.agreement[i], alike)
 
 
+@pytest.mark.backend("numpy")
 def test_batches_do_not_matter(monkeypatch):
     x = noise()
     calls = [
@@ -182,6 +187,7 @@ def test_noise_of_the_size_of_the_gaps_dissolves_clusters(xp, asarray, to_numpy)
     assert much.max() < 0.8
 
 
+@pytest.mark.backend("numpy")
 def test_noise_has_the_deviation_asked_for():
     x = np.zeros((5000, 2))
     rows = _samples.noisy(split(as_key(0, np, None), 2), x, np.asarray([1.0, 3.0]))
@@ -219,6 +225,7 @@ def test_outliers_that_pull_a_centroid_are_seen(xp, asarray, to_numpy):
     assert float(found.inertia_without) <= squares * (1 + 1e-4)
 
 
+@pytest.mark.backend("numpy")
 def test_a_centroid_that_an_outlier_pulls_comes_back():
     """Two groups, and one row far away that two centroids cannot have to themselves."""
     x = np.concatenate([np.arange(20.0), 100 + np.arange(20.0), [150.0]])[:, None]
@@ -231,6 +238,7 @@ def test_a_centroid_that_an_outlier_pulls_comes_back():
     assert found.agreement == pytest.approx(1)
 
 
+@pytest.mark.backend("numpy")
 def test_rows_that_are_all_equal_have_no_radius():
     x = np.repeat([[0.0], [5.0]], 4, axis=0)
     found = stability.outlier_influence(x, 2, key=0)
@@ -241,6 +249,7 @@ def test_rows_that_are_all_equal_have_no_radius():
 # ---- weights
 
 
+@pytest.mark.backend("numpy")
 def test_weight_zero_is_absent():
     x = three()
     far = np.concatenate([x, [[300.0, 300.0]] * 3])
@@ -256,6 +265,7 @@ def test_weight_zero_is_absent():
     np.testing.assert_allclose(np.sort(agreement.inertia), np.sort(plain.inertia))
 
 
+@pytest.mark.backend("torch")
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision(dtype):
     torch = pytest.importorskip("torch")
