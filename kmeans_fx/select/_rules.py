@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 
@@ -86,7 +87,7 @@ def _values(sweep, field):
     return values
 
 
-CHOICES = {
+CHOICES: dict[str, Callable[..., tuple[int | None, str]]] = {
     "elbow": _elbow,
     "silhouette": partial(
         _best, field="silhouette", name="The mean silhouette", sign=1, least=_NO_STRUCTURE

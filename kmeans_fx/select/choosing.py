@@ -77,4 +77,5 @@ def choose_k(sweep, /, *, method="elbow"):
     """
     check_option("method", method, CHOICES)
     ks = [int(sweep.ks[i]) for i in range(sweep.ks.shape[0])]
-    return Choice(*CHOICES[method](ks, sweep), method)
+    k, reason = CHOICES[method](ks, sweep)
+    return Choice(k, reason, method)

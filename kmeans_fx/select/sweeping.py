@@ -172,14 +172,16 @@ def sweep(
         logs = reference_logs(x, ks, words[1, :], box, sizes, n_init, weights, options, report)
         gap, error = gap_of(logs, inertia)
     if sample_size:
-        sample = _sample(x, labels, weights, sample_size, words[2, :])
+        rows, codes, share = _sample(x, labels, weights, sample_size, words[2, :])
         own = "euclidean" if metric == "sqeuclidean" else metric
-        silhouette = mean_silhouettes(*sample, ks[-1], own)
+        silhouette = mean_silhouettes(rows, codes, share, ks[-1], own)
+    davies_bouldin, calinski_harabasz = center_scores(x, labels, weights, ks[-1])
     return Sweep(
         xp.asarray(ks, dtype=index_dtype(xp, x), device=device(x)),
         inertia,
         silhouette,
-        *center_scores(x, labels, weights, ks[-1]),
+        davies_bouldin,
+        calinski_harabasz,
         gap,
         error,
         labels,
