@@ -85,6 +85,18 @@ def blobs(n: int, d: int, centers: int, spread: float) -> Callable:
     return rows
 
 
+def blobs_in_turn(n: int, d: int, centers: int, spread: float) -> Callable:
+    """Return unit normals around normal centers, row i around center ``i % centers``."""
+
+    def rows(rng):
+        middle = rng.standard_normal((centers, d), dtype=np.float32) * spread
+        x = rng.standard_normal((n, d), dtype=np.float32)
+        x += middle[np.arange(n) % centers]
+        return x
+
+    return rows
+
+
 def duplicates(n: int, d: int, distinct: int) -> Callable:
     """Return rows drawn from a few distinct ones, each many times."""
     return lambda rng: rng.standard_normal((distinct, d))[rng.integers(distinct, size=n)]

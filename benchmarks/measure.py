@@ -35,6 +35,8 @@ class Plan:
         Every contender must begin from the given centroids.
     inertia_within : float or None
         A final inertia that differs from the reference's by more than this share voids the ratio.
+    ruler : callable
+        ``(x, result) -> float``: what results are judged by in place of the inertia.
     """
 
     task: str
@@ -42,6 +44,7 @@ class Plan:
     seconds: Callable[[list[dict]], float] = lambda replies: replies[-1]["seconds"]
     same_start: bool = False
     inertia_within: float | None = None
+    ruler: Callable[[np.ndarray, np.ndarray], float] = inertia
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def compare(workload: Workload, planner: Callable, contenders: list, settings: S
         weigh = plan, folder, settings
         entries = [e for e in entries if attempt(e.contender, _finish, e, *weigh)]
         for entry in entries:
-            entry.inertias = [inertia(x, np.load(path)) for path in entry.saved]
+            entry.inertias = [plan.ruler(x, np.load(path)) for path in entry.saved]
     return [_row(e, entries, plan, x, workload, settings) for e in entries], skipped
 
 

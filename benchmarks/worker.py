@@ -53,8 +53,8 @@ class Session:
         return {run: self._peak(task, options, baseline) for run in ("first", "second")}
 
     def save(self, path):
-        """Write the centroids of the last run as float64."""
-        np.save(path, np.asarray(self.last.centroids, dtype=np.float64))
+        """Write what the last run is judged by, its centroids or its score, as float64."""
+        np.save(path, np.asarray(self.last[0], dtype=np.float64))
         return {}
 
     def _peak(self, task, options, baseline):

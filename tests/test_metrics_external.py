@@ -10,6 +10,7 @@ from array_api_extra.testing import lazy_xp_function
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
+from sklearn import datasets
 from sklearn import metrics as sk
 from sklearn.metrics import cluster as sk_cluster
 
@@ -38,6 +39,15 @@ for name in [*SCORES, *MATRICES, "match_labels"]:
 RNG = np.random.default_rng(1985)
 N = 60
 RANDOM = RNG.integers(4, size=N), RNG.integers(6, size=N)
+
+
+def quantiles(load, k):
+    """The classes of a data set, and its rows in k groups by their first principal axis."""
+    x, classes = load(return_X_y=True)
+    along = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)[0][:, 0]
+    return classes, np.argsort(np.argsort(along)) * k // len(x)
+
+
 PAIRS = {
     "random": RANDOM,
     "related": (RANDOM[0], np.where(RNG.random(N) < 0.7, RANDOM[0], RANDOM[1])),
@@ -51,6 +61,9 @@ PAIRS = {
     "two rows": (np.array([0, 1]), np.array([0, 0])),
     "one row": (np.array([3]), np.array([5])),
     "empty": (np.zeros(0, int), np.zeros(0, int)),
+    "digits": quantiles(datasets.load_digits, 12),
+    "iris": quantiles(datasets.load_iris, 3),
+    "wine": quantiles(datasets.load_wine, 4),
 }
 
 
@@ -80,11 +93,12 @@ def test_equals_scikit_learn(xp, asarray, to_numpy, name, pair):
 
 
 @pytest.mark.x64
+@pytest.mark.parametrize("pair", ["random", "one cluster", "one row", "digits", "iris", "wine"])
 @pytest.mark.parametrize("name", SCORES)
-def test_static_number_of_labels(xp, asarray, to_numpy, name):
+def test_static_number_of_labels(xp, asarray, to_numpy, name, pair):
     """Jitted on JAX; labels that nothing has do not matter."""
-    true, pred = RANDOM
-    ours = getattr(metrics, name)(asarray(xp, true), asarray(xp, pred), n_labels=9)
+    true, pred = PAIRS[pair]
+    ours = getattr(metrics, name)(asarray(xp, true), asarray(xp, pred), n_labels=13)
     close(ours, theirs(name, true, pred), to_numpy, 1e-9)
 
 

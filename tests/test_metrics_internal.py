@@ -94,12 +94,15 @@ def test_silhouette_samples_of_every_metric(xp, asarray, to_numpy, request, whic
 
 
 @pytest.mark.x64
+@pytest.mark.parametrize("which", ["three rows", "random labels", "iris", "wine", "digits"])
 @pytest.mark.parametrize("name", SCORES)
-def test_static_number_of_clusters(xp, asarray, request, name):
+def test_static_number_of_clusters(xp, asarray, request, which, name):
     """Jitted on JAX; clusters that have no rows do not matter."""
-    x, labels = small()
-    ours = getattr(metrics, name)(asarray(xp, x, "float64"), asarray(xp, labels), k=6)
-    np.testing.assert_allclose(float(ours), SCORES[name](x, labels), rtol=1e-9)
+    x, labels = data(request, which)
+    labels = np.unique(labels, return_inverse=True)[1]
+    options = {"k": int(labels.max()) + 2}
+    ours = getattr(metrics, name)(asarray(xp, x, "float64"), asarray(xp, labels), **options)
+    np.testing.assert_allclose(float(ours), SCORES[name](x, labels), rtol=1e-6, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", SCORES)

@@ -7,7 +7,18 @@ import pytest
 
 # Nothing that a user of one array library did not ask for.
 FRAMEWORKS = {"cupy", "dask", "jax", "numpy", "torch"}
-TOOLS = {"matplotlib", "numba", "pandas", "pyarrow", "rich", "scipy", "sklearn", "triton", "typer"}
+TOOLS = {
+    "kneed",
+    "matplotlib",
+    "numba",
+    "pandas",
+    "pyarrow",
+    "rich",
+    "scipy",
+    "sklearn",
+    "triton",
+    "typer",
+}
 
 IMPORT = "import kmeans_fx"
 USE = """

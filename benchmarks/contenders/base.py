@@ -13,8 +13,15 @@ class Outcome(NamedTuple):
     n_iter: Any = None
 
 
+class Score(NamedTuple):
+    """What a task returns that scores given labels."""
+
+    value: Any
+    n_iter: Any = None
+
+
 class Contender:
-    """One library behind up to three tasks: ``lloyd``, ``seed`` and ``fit``.
+    """One library behind up to four tasks: ``lloyd``, ``seed``, ``fit`` and ``silhouette``.
 
     A subclass defines the tasks that its library offers, and the harness skips the others by name.
     Tasks are timed whole, so they must return only when the result is there (JAX is asynchronous),
@@ -63,3 +70,4 @@ class Contender:
     # lloyd(self, max_iter) -> Outcome   exactly max_iter iterations, or fewer at the fixed point
     # seed(self, key) -> Outcome         k-means++ alone
     # fit(self, key) -> Outcome          seeding and fit, with the library's defaults, one start
+    # silhouette(self) -> Score          of the labels 0, 1, ..., k - 1, 0, 1, ... of the rows

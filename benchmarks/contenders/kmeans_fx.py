@@ -3,7 +3,7 @@
 import os
 from functools import cache
 
-from .base import Contender, Outcome
+from .base import Contender, Outcome, Score
 
 
 class _KMeansFx(Contender):
@@ -35,11 +35,21 @@ class _KMeansFx(Contender):
 
         return _outcome(kmeans_fx.kmeans(self.x, self.k, key=key))
 
+    def silhouette(self):
+        from kmeans_fx.metrics import silhouette_score
+
+        return Score(silhouette_score(self.x, self.labels()))
+
 
 class NumPy(_KMeansFx):
     name = "kmeans_fx-numpy"
     requires = ("numpy",)
     imports = ("kmeans_fx",)
+
+    def labels(self):
+        import numpy
+
+        return numpy.arange(self.x.shape[0]) % self.k
 
 
 class Torch(_KMeansFx):
@@ -52,6 +62,11 @@ class Torch(_KMeansFx):
 
         torch.set_num_threads(_threads())
         super().setup(torch.from_numpy(x), torch.from_numpy(start))
+
+    def labels(self):
+        import torch
+
+        return torch.arange(self.x.shape[0]) % self.k
 
 
 class Jax(_KMeansFx):
@@ -78,11 +93,18 @@ class Jax(_KMeansFx):
     def fit(self, key):
         return _outcome(_wait(_jitted_fit(self.k)(self.x, _key(key))))
 
+    def silhouette(self):
+        return Score(_wait(_jitted_silhouette(self.k)(self.x)))
+
 
 class _Fast:
     """With the extra ``fast``."""
 
     kernels = True
+
+    @classmethod
+    def offers(cls, task):
+        return task != "silhouette" and super().offers(task)  # there is no kernel for it
 
 
 class FastNumPy(_Fast, NumPy):
@@ -126,6 +148,15 @@ def _jitted_fit(k):
     import kmeans_fx
 
     return jax.jit(lambda x, key: kmeans_fx.kmeans(x, k, key=key))
+
+
+@cache
+def _jitted_silhouette(k):
+    import jax
+
+    from kmeans_fx.metrics import silhouette_score
+
+    return jax.jit(lambda x: silhouette_score(x, jax.numpy.arange(x.shape[0]) % k, k=k))
 
 
 def _key(seed):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .base import Contender, Outcome
+from .base import Contender, Outcome, Score
 
 
 class Lloyd(Contender):
@@ -26,6 +26,11 @@ class Lloyd(Contender):
 
         return Outcome(kmeans_plusplus(self.x, self.k, random_state=key)[0])
 
+    def silhouette(self):
+        from sklearn.metrics import silhouette_score
+
+        return Score(silhouette_score(self.x, np.arange(len(self.x)) % self.k))
+
     def _fit(self, x, **options):
         return self._estimator()(self.k, n_init=1, algorithm=self.algorithm, **options).fit(x)
 
@@ -46,7 +51,7 @@ class Elkan(Lloyd):
 
     @classmethod
     def offers(cls, task):
-        return task != "seed" and super().offers(task)  # its seeding is that of Lloyd
+        return task not in ("seed", "silhouette") and super().offers(task)  # as Lloyd's
 
 
 class MiniBatch(Contender):
