@@ -58,6 +58,7 @@ def test_penguins(run):
     assert sorted(path.name for path in out.iterdir()) == [
         "centroids.csv",
         "labels.csv",
+        "model.npz",
         "summary.json",
     ]
     # The best of scikit-learn's KMeans(3, n_init=50) on the standardised measures.
@@ -286,7 +287,7 @@ def test_without_out_nothing_is_written(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("where", ["kmeans_fx.kmeans", "kmeans_fx.cli.writing._write_summary"])
+@pytest.mark.parametrize("where", ["kmeans_fx.kmeans", "kmeans_fx.cli.results.write_json"])
 def test_an_interrupt_leaves_earlier_files_as_they_were(run, monkeypatch, where):
     from click.testing import CliRunner
 

@@ -1,19 +1,28 @@
 """The commands of ``kmeans-fx``: arguments in, calls, words out."""
 
+import sys
 from pathlib import Path
 
 import click
 
 import kmeans_fx
-from kmeans_fx.cli.backend import CHOICES, load_namespace
-from kmeans_fx.cli.fitting import SCALINGS, fit
-from kmeans_fx.cli.printing import print_clusters, print_files, print_selection, progress
+from kmeans_fx.cli.fitting import fit
+from kmeans_fx.cli.loading import load
+from kmeans_fx.cli.model import load_model
+from kmeans_fx.cli.options import FILE, fitting_options, reading_options
+from kmeans_fx.cli.predicting import label_rows
+from kmeans_fx.cli.printing import (
+    print_clusters,
+    print_files,
+    print_predicted,
+    print_selection,
+)
+from kmeans_fx.cli.progress import progress, starts
 from kmeans_fx.cli.reading import read
-from kmeans_fx.cli.selecting import select
-from kmeans_fx.cli.writing import check_folder, write
-from kmeans_fx.distances import METRICS
+from kmeans_fx.cli.results import write_results
+from kmeans_fx.cli.writing import check_folder, staged_file, write_labels
 
-_FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+_TABLES = "FILE is a table (.csv, .tsv, .txt, .parquet), an array (.npy) or an image"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
@@ -23,53 +32,19 @@ def app():
 
 
 @app.command()
-@click.argument("file", type=_FILE)
+@click.argument("file", type=FILE)
 @click.option(
     "-k", "k", metavar="N", type=click.IntRange(min=1), required=True, help="Number of clusters."
 )
-@click.option(
-    "--columns", metavar="A,B,...", help="Use these columns.  [default: all that hold numbers]"
-)
-@click.option("--drop", metavar="A,B,...", help="Do not use these columns.")
-@click.option(
-    "--scale",
-    type=click.Choice(list(SCALINGS)),
-    help="How to make columns comparable.  [default: standard; none for images and cosine]",
-)
-@click.option(
-    "--metric", type=click.Choice(list(METRICS)), default="sqeuclidean", help="The distance."
-)
-@click.option(
-    "--backend", type=click.Choice(CHOICES.split("|")), default="numpy", help="The array library."
-)
-@click.option(
-    "--seed",
-    metavar="N",
-    type=click.IntRange(min=0),
-    default=0,
-    help="The same seed gives the same clusters.",
-)
-@click.option(
-    "--n-init",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=10,
-    help="Number of starts; the best counts.",
-)
-@click.option(
-    "--max-iter",
-    metavar="N",
-    type=click.IntRange(min=1),
-    default=300,
-    help="Most iterations of a start.",
-)
+@reading_options
+@fitting_options
 @click.option(
     "--out",
     metavar="DIR",
     type=click.Path(path_type=Path),
     help="Write labels.csv, centroids.csv, summary.json and, of an image, quantized.png here.",
 )
-def cluster(file, columns, drop, backend, scale, metric, out, **options):
+def cluster(file, k, out, columns, drop, **options):
     """Cluster the rows of FILE.
 
     FILE is a table (.csv, .tsv, .txt, .parquet), an array (.npy) or an image (.png, .jpg: the
@@ -77,17 +52,39 @@ def cluster(file, columns, drop, backend, scale, metric, out, **options):
     """
     if out is not None:
         check_folder(out)
+    job = load(file, columns=columns, drop=drop, show=print_selection, **options)
+    with progress() as step:
+        move = step("Clustering", options["n_init"])
+        clusters = fit(job, k, callback=starts(move, options["n_init"]))
+    print_clusters(clusters, job.selection.names, job.options)
+    print_files(write_results(out, job, clusters) if out is not None else [])
+
+
+@app.command()
+@click.argument("model", type=FILE)
+@click.argument("file", type=FILE)
+@click.option(
+    "-o",
+    "--out",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the labels to this CSV file instead of standard output.",
+)
+def predict(model, file, out):
+    """Label the rows of FILE with the clusters of MODEL.
+
+    MODEL is the model.npz that `kmeans-fx cluster --out` writes. Columns are found by their
+    names and treated as those that were clustered. Labels go to standard output, what there is to
+    say about them to standard error.
+    """
+    if out is not None:
+        check_folder(out.parent, "--out")
+    known = load_model(model)
     source = read(file)
-    selection = select(source, columns, drop, file)
-    xp = load_namespace(backend)
-    print_selection(file, source, selection)
-    if scale is None:
-        scale = "none" if source.kind == "image" or metric == "cosine" else "standard"
-    with progress(options["n_init"]) as show:
-        clusters = fit(xp, selection.values, scale=scale, metric=metric, callback=show, **options)
-    choices = {"backend": backend, "scale": scale, "metric": metric, **options}
-    print_clusters(clusters, selection.names, choices)
-    about = {"file": str(file), "note": source.note, "rows": source.rows}
-    print_files(
-        write(out, about, choices, clusters, selection, source.shape) if out is not None else []
-    )
+    found = label_rows(known, source, file)
+    print_predicted(file, source, known, found)
+    if out is None:
+        write_labels(sys.stdout, found.labels, found.distances, found.used)
+    else:
+        with staged_file(out) as path, path.open("w", encoding="utf-8", newline="") as lines:
+            write_labels(lines, found.labels, found.distances, found.used)

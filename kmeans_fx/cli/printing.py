@@ -1,6 +1,5 @@
-"""What the command line says: facts and a table on stdout, progress on stderr."""
+"""What the command line says: facts and tables."""
 
-from contextlib import contextmanager
 from math import floor, log10
 
 import numpy as np
@@ -10,7 +9,9 @@ from rich.table import Table
 
 _LISTED = 8
 _HEADING = 10
-_SCALED = {
+# From which share of lost rows on the other way is worth a word.
+_MANY_LOST = 0.1
+SCALED = {
     "standard": "every column to mean 0 and variance 1",
     "minmax": "every column to the range from 0 to 1",
     "robust": "every column by its median and interquartile range",
@@ -18,81 +19,94 @@ _SCALED = {
 }
 
 
-@contextmanager
-def progress(n_init):
-    """Show on stderr that a fit goes on; yields a callback that shows how far it is."""
-    with Console(stderr=True).status("Clustering") as status:
-        begun = 0
-
-        def show(state):
-            nonlocal begun
-            # The starts run one after the other, each from iteration 1.
-            iteration, moved = int(state.n_iter), float(state.changed)
-            begun += iteration == 1
-            status.update(
-                f"Start {begun} of {n_init}, iteration {iteration}: {moved:.1%} of the rows moved"
-            )
-
-        yield show
-
-
-def print_selection(path, source, selection):
+def print_selection(path, source, selection, missing):
     """Say what was read, what is used, and what is left out and why."""
     used, names = len(selection.values), selection.names
     facts = [
-        ("Read", f"{path} ({source.note}): {_count(source.rows, 'row')}"),
-        ("Used", f"{_count(used, 'row')}, {_count(len(names), 'column')}: {_some(names)}"),
+        ("Read", f"{path} ({source.note}): {count(source.rows, 'row')}"),
+        ("Used", f"{count(used, 'row')}, {count(len(names), 'column')}: {some(names)}"),
+        *_gaps(source, selection, missing),
     ]
-    if used < source.rows:
-        facts.append(("Left out", f"{_count(source.rows - used, 'row')} with a missing value"))
     for reason, columns in _by_reason(selection.left_out).items():
-        facts.append(("Left out", f"{_some(columns)}: {reason}"))
+        facts.append(("Left out", f"{some(columns)}: {reason}"))
     if selection.constant:
-        facts.append(("Constant", f"{_some(selection.constant)}: the same in every row"))
-    _print_facts(_console(), facts)
+        facts.append(("Constant", f"{some(selection.constant)}: the same in every row"))
+    print_facts(facts)
 
 
-def print_clusters(clusters, names, choices):
+def _gaps(source, selection, missing):
+    """Facts about missing values: the rows that they cost, or how they were filled."""
+    lost, total = source.rows - len(selection.values), source.rows
+    if missing != "drop":
+        filled = int(np.isnan(selection.values).sum())
+        share = f"{filled / selection.values.size:.1%}"
+        note = f"{count(filled, 'missing value')} ({share}) with the {missing} of the column"
+        rows = [("Left out", f"{count(lost, 'row')} without any value")]
+        return [("Filled", note)] * bool(filled) + rows * bool(lost)
+    facts = [("Left out", f"{count(lost, 'row')} with a missing value")] * bool(lost)
+    if lost > _MANY_LOST * total:
+        hint = f"that is {lost / total:.0%} of the rows: --missing median would fill the gaps"
+        facts.append(("Hint", hint))
+    return facts
+
+
+def print_clusters(clusters, names, options):
     """Say how the fit ended, and one line a cluster."""
-    console, metric = _console(), choices["metric"]
-    how = f"{choices['backend']}, {metric}, {_count(choices['n_init'], 'start')}"
-    units = "" if choices["scale"] == "none" else " in scaled units"
+    metric, k = options["metric"], len(clusters.sizes)
+    how = f"{options['backend']}, {metric}, {count(options['n_init'], 'start')}"
+    units = "" if options["scale"] == "none" else " in scaled units"
     facts = [
-        ("Scaled", _SCALED[choices["scale"]]),
-        ("Fitted", f"{_count(choices['k'], 'cluster')} ({how}, seed {choices['seed']})"),
-        ("Ended", f"after {_count(clusters.n_iter, 'iteration')}. {clusters.status}"),
+        ("Scaled", SCALED[options["scale"]]),
+        ("Fitted", f"{count(k, 'cluster')} ({how}, seed {options['seed']})"),
+        ("Ended", f"after {count(clusters.n_iter, 'iteration')}. {clusters.status}"),
         ("Inertia", f"{clusters.inertia:.6g}{units}"),
     ]
-    _print_facts(console, facts)
+    print_facts(facts)
+    console = _console()
     columns = _table_columns(clusters, names)
     shown = _fitting(columns, console.width)
-    console.print(_table(metric, columns[:shown]))
+    units = "directions of length 1" if metric == "cosine" else "the units of the file"
+    console.print(_table(f"\nCentroids in {units}", columns[:shown]))
     if shown < len(columns):
-        console.print(f"{_count(len(columns) - shown, 'more column')} would not fit here.")
+        console.print(f"{count(len(columns) - shown, 'more column')} would not fit here.")
 
 
-def print_files(paths):
+def print_predicted(path, source, model, found):
+    """Say, beside the labels and so on stderr, how many rows got one."""
+    facts = [
+        ("Read", f"{path} ({source.note}): {count(source.rows, 'row')}"),
+        ("Labelled", f"{count(len(found.labels), 'row')} by {some(model.columns)}"),
+    ]
+    if lost := source.rows - len(found.labels):
+        facts.append(("Left out", f"{count(lost, 'row')} with a missing value"))
+    if found.unused:
+        facts.append(("Left out", f"{some(found.unused)}: not in the model"))
+    sizes = np.bincount(found.labels, minlength=len(model.centroids))
+    sizes = ", ".join(f"{i}: {size:,}" for i, size in enumerate(sizes))
+    print_facts([*facts, ("Clusters", sizes)], stderr=True)
+
+
+def print_files(paths, nothing="--out DIR saves a report, labels, centroids and a model"):
     """Say what was written."""
-    facts = [("Wrote", str(path)) for path in paths]
-    nothing = ("Wrote", "nothing: --out DIR saves labels, centroids and a summary")
-    _print_facts(_console(), facts or [nothing])
+    print_facts([("Wrote", str(path)) for path in paths] or [("Wrote", f"nothing: {nothing}")])
 
 
-def _console():
-    # A pipe has no width to keep to. Names may hold brackets: no markup.
-    console = Console(markup=False, highlight=False, emoji=False)
-    if not console.is_terminal:
-        console.width = 1000
-    return console
-
-
-def _print_facts(console, facts):
+def print_facts(facts, *, stderr=False):
+    """Labels on the left, what they say on the right."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(min_width=len("Left out"))
     grid.add_column()
     for label, text in facts:
         grid.add_row(label, text)
-    console.print(grid)
+    _console(stderr=stderr).print(grid)
+
+
+def _console(*, stderr=False):
+    # A pipe has no width to keep to. Names may hold brackets: no markup.
+    console = Console(markup=False, highlight=False, emoji=False, stderr=stderr)
+    if not console.is_terminal:
+        console.width = 1000
+    return console
 
 
 def _table_columns(clusters, names):
@@ -117,9 +131,7 @@ def _fitting(columns, width):
     return len(columns)
 
 
-def _table(metric, columns):
-    units = "directions of length 1" if metric == "cosine" else "the units of the file"
-    title = f"\nCentroids in {units}"
+def _table(title, columns):
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
     for heading, _ in columns:
         table.add_column(heading, justify="right", vertical="bottom")
@@ -154,10 +166,12 @@ def _by_reason(left_out):
     return reasons
 
 
-def _count(number, noun):
+def count(number, noun):
+    """A number and its noun, in the plural where that is due."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def _some(names):
+def some(names):
+    """The first names of a list, and how many more there are."""
     rest = len(names) - _LISTED
     return ", ".join(names[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")
