@@ -2,7 +2,7 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
-from kmeans_fx import metrics
+from kmeans_fx import images, metrics, plot
 from kmeans_fx._result import KMeansResult
 from kmeans_fx.algorithms.kmeans import kmeans
 from kmeans_fx.algorithms.lloyd import LloydState, lloyd, lloyd_init, lloyd_step
@@ -57,6 +57,7 @@ __all__ = [
     "describe",
     "farthest_first",
     "has_converged",
+    "images",
     "inertia_change",
     "kmeans",
     "kmeans_parallel",
@@ -68,6 +69,7 @@ __all__ = [
     "merge_stats",
     "metrics",
     "pairwise_distances",
+    "plot",
     "random_partition",
     "random_points",
     "soft_assign",

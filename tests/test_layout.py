@@ -20,7 +20,7 @@ TOP_LEVEL = {
 }
 ENGINES = {"cupy", "dask", "jax", "matplotlib", "numba", "torch", "triton"}
 # These may name their own engine; everybody else asks _backend.
-FREE_ROOMS = ("_backend/", "distributed/", "plot.py")
+FREE_ROOMS = ("_backend/", "distributed/", "plot/")
 
 PACKAGE = ROOT / "kmeans_fx"
 SOURCES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
