@@ -6,18 +6,21 @@ from pathlib import Path
 import click
 
 import kmeans_fx
+from kmeans_fx.cli.errors import BadInputError
 from kmeans_fx.cli.fitting import fit
 from kmeans_fx.cli.loading import load
 from kmeans_fx.cli.model import load_model
-from kmeans_fx.cli.options import FILE, fitting_options, reading_options
+from kmeans_fx.cli.options import FILE, fitting_options, reading_options, seed_option
 from kmeans_fx.cli.predicting import label_rows
 from kmeans_fx.cli.printing import (
     print_clusters,
     print_files,
     print_predicted,
+    print_quantized,
     print_selection,
 )
 from kmeans_fx.cli.progress import progress, starts
+from kmeans_fx.cli.quantizing import pixels_of, quantize_pixels, save_palette
 from kmeans_fx.cli.reading import read
 from kmeans_fx.cli.results import write_results
 from kmeans_fx.cli.writing import check_folder, staged_file, write_labels
@@ -88,3 +91,46 @@ def predict(model, file, out):
     else:
         with staged_file(out) as path, path.open("w", encoding="utf-8", newline="") as lines:
             write_labels(lines, found.labels, found.distances, found.used)
+
+
+@app.command()
+@click.argument("image", type=FILE)
+@click.option(
+    "-k", "k", metavar="N", type=click.IntRange(1, 256), default=16, help="Number of colours."
+)
+@click.option(
+    "-o",
+    "--out",
+    metavar="OUT.png",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="The PNG to write.",
+)
+@click.option("--dither", is_flag=True, help="Hide the edges between colours in fine noise.")
+@click.option(
+    "--sample",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=50_000,
+    help="Find the colours on so many pixels; 0: on all.",
+)
+@click.option(
+    "--n-init", metavar="N", type=click.IntRange(min=1), default=3, help="Number of starts."
+)
+@seed_option
+def quantize(image, k, out, dither, sample, n_init, seed):
+    """Write IMAGE with a palette of few colours."""
+    check_folder(out.parent, "--out")
+    if out.suffix.lower() != ".png":
+        msg = f"--out: {out} must end in .png: only PNG has a palette here"
+        raise BadInputError(msg)
+    source = read(image)
+    pixels = pixels_of(source, image)
+    with progress() as step:
+        step("Looking for colours")
+        found = quantize_pixels(pixels, k, sample=sample, key=seed, n_init=n_init, dither=dither)
+    with staged_file(out) as path:
+        save_palette(path, found.labels, found.palette)
+        size = path.stat().st_size
+    print_quantized(image, source, found, size)
+    print_files([out])

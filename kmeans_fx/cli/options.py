@@ -31,6 +31,15 @@ class Range(click.ParamType):
         return sorted(ks)
 
 
+seed_option = click.option(
+    "--seed",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=0,
+    help="The same seed gives the same clusters.",
+)
+
+
 def reading_options(command):
     """Which columns and rows of the file are used, and how they are made comparable."""
     return _all(command, *_READING)
@@ -78,13 +87,7 @@ _FITTING = (
         default="numpy",
         help="The array library.",
     ),
-    click.option(
-        "--seed",
-        metavar="N",
-        type=click.IntRange(min=0),
-        default=0,
-        help="The same seed gives the same clusters.",
-    ),
+    seed_option,
     click.option(
         "--n-init",
         metavar="N",

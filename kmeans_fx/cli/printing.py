@@ -86,6 +86,27 @@ def print_predicted(path, source, model, found):
     print_facts([*facts, ("Clusters", sizes)], stderr=True)
 
 
+def print_quantized(path, source, found, size):
+    """Say how near the new image is to the old one, and what it saves."""
+    before, plain = path.stat().st_size, int(found.bytes_before)
+    facts = [
+        ("Read", f"{path} ({source.note})"),
+        ("Colours", f"{len(found.palette)}"),
+        ("PSNR", f"{float(found.psnr):.2f} dB"),
+        (
+            "Pixels",
+            f"{plain:,} bytes, now {int(found.bytes_after):,}{_saved(plain, found.bytes_after)}",
+        ),
+        ("File", f"{before:,} bytes, now {size:,}{_saved(before, size)}"),
+    ]
+    print_facts(facts)
+
+
+def _saved(before, after):
+    share = 1 - float(after) / before
+    return f": {share:.1%} saved" if share >= 0 else f": {-share:.1%} more"
+
+
 def print_files(paths, nothing="--out DIR saves a report, labels, centroids and a model"):
     """Say what was written."""
     print_facts([("Wrote", str(path)) for path in paths] or [("Wrote", f"nothing: {nothing}")])

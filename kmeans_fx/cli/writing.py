@@ -5,6 +5,7 @@ import json
 import os
 import tempfile
 from contextlib import contextmanager
+from math import isnan
 from pathlib import Path
 
 import numpy as np
@@ -55,11 +56,15 @@ def write_labels(file, labels, distances, used):
 
 
 def write_table(path, heading, rows):
-    """A CSV file; what is not a number in a row of numbers stays empty."""
+    """A CSV file; a number that is not defined, NaN, stays empty."""
     with path.open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow(heading)
-        lines.writerows(["" if value != value else value for value in row] for row in rows)
+        lines.writerows([_or_empty(value) for value in row] for row in rows)
+
+
+def _or_empty(value):
+    return "" if isinstance(value, float) and isnan(value) else value
 
 
 def write_json(path, content):
