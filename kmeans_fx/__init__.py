@@ -2,7 +2,7 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
-from kmeans_fx import images, metrics, plot
+from kmeans_fx import images, metrics, plot, preprocess
 from kmeans_fx._result import KMeansResult
 from kmeans_fx.algorithms.kmeans import kmeans
 from kmeans_fx.algorithms.lloyd import LloydState, lloyd, lloyd_init, lloyd_step
@@ -70,6 +70,7 @@ __all__ = [
     "metrics",
     "pairwise_distances",
     "plot",
+    "preprocess",
     "random_partition",
     "random_points",
     "soft_assign",
