@@ -8,21 +8,33 @@ import click
 import kmeans_fx
 from kmeans_fx.cli.errors import BadInputError
 from kmeans_fx.cli.fitting import fit
+from kmeans_fx.cli.judging import judge, retry, structure, trust_words
 from kmeans_fx.cli.loading import load
 from kmeans_fx.cli.model import load_model
-from kmeans_fx.cli.options import FILE, fitting_options, reading_options, seed_option
+from kmeans_fx.cli.options import (
+    FILE,
+    fitting_options,
+    reading_options,
+    refuse_both,
+    sample_option,
+    seed_option,
+    sweeping_options,
+)
 from kmeans_fx.cli.predicting import label_rows
 from kmeans_fx.cli.printing import (
     print_clusters,
     print_files,
     print_predicted,
+    print_quality,
     print_quantized,
     print_selection,
+    print_sweep,
 )
 from kmeans_fx.cli.progress import progress, starts
 from kmeans_fx.cli.quantizing import pixels_of, quantize_pixels, save_palette
 from kmeans_fx.cli.reading import read
-from kmeans_fx.cli.results import write_results
+from kmeans_fx.cli.results import write_results, write_sweep
+from kmeans_fx.cli.sweeping import says, score_rows, sweep_job
 from kmeans_fx.cli.writing import check_folder, staged_file, write_labels
 
 _TABLES = "FILE is a table (.csv, .tsv, .txt, .parquet), an array (.npy) or an image"
@@ -37,30 +49,80 @@ def app():
 @app.command()
 @click.argument("file", type=FILE)
 @click.option(
-    "-k", "k", metavar="N", type=click.IntRange(min=1), required=True, help="Number of clusters."
+    "-k",
+    "k",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Number of clusters.  [default: chosen from --ks]",
 )
+@sweeping_options
+@sample_option
 @reading_options
 @fitting_options
 @click.option(
     "--out",
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Write labels.csv, centroids.csv, summary.json and, of an image, quantized.png here.",
+    help="Write report.html, model.npz, labels.csv, centroids.csv and summary.json here.",
 )
-def cluster(file, k, out, columns, drop, **options):
+def cluster(file, k, ks, choose, references, sample, out, columns, drop, **options):
     """Cluster the rows of FILE.
 
     FILE is a table (.csv, .tsv, .txt, .parquet), an array (.npy) or an image (.png, .jpg: the
     rows are pixels). Nothing is written without --out.
     """
+    refuse_both(k, ks, choose)
+    if out is not None:
+        check_folder(out)
+    job = load(file, columns=columns, drop=drop, show=print_selection, **options)
+    swept, quality, trust = None, None, None
+    with progress() as step:
+        if k is None:
+            swept = sweep_job(job, ks, choose, references, sample, step)
+            k = swept.k
+        move = step("Clustering", options["n_init"])
+        clusters = fit(job, k, callback=starts(move, options["n_init"]))
+        if swept or out is not None:
+            step("Judging the clusters")
+            quality, trust = judge(job, clusters, sample), retry(job, clusters, sample)
+    if swept:
+        print_sweep(swept, *score_rows(swept.sweep), says(swept))
+    print_clusters(clusters, job.selection.names, job.options)
+    if quality:
+        print_quality(quality, trust, structure, trust_words)
+    paths = []
+    if out is not None:
+        with progress() as step:
+            step("Writing the report")
+            paths = write_results(out, job, clusters, quality, trust, swept, sample)
+    print_files(paths)
+
+
+@app.command()
+@click.argument("file", type=FILE)
+@sweeping_options
+@sample_option
+@reading_options
+@fitting_options
+@click.option(
+    "--out",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Write sweep.csv, sweep.json and pictures here.",
+)
+def sweep(file, ks, choose, references, sample, out, columns, drop, **options):
+    """Compare numbers of clusters for the rows of FILE.
+
+    FILE is what `kmeans-fx cluster` takes. Nothing is written without --out.
+    """
     if out is not None:
         check_folder(out)
     job = load(file, columns=columns, drop=drop, show=print_selection, **options)
     with progress() as step:
-        move = step("Clustering", options["n_init"])
-        clusters = fit(job, k, callback=starts(move, options["n_init"]))
-    print_clusters(clusters, job.selection.names, job.options)
-    print_files(write_results(out, job, clusters) if out is not None else [])
+        swept = sweep_job(job, ks, choose, references, sample, step)
+    print_sweep(swept, *score_rows(swept.sweep), says(swept))
+    paths = write_sweep(out, job, swept) if out is not None else []
+    print_files(paths, "--out DIR saves the table and pictures")
 
 
 @app.command()

@@ -109,7 +109,7 @@ def retry(job, clusters, sample):
     )
 
 
-def trust(jaccard):
+def trust_words(jaccard):
     """What the Jaccard similarity of a cluster with its like in other samples means."""
     return _words(_TRUST, jaccard, at_least=True)
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import click
 
 from kmeans_fx.cli.backend import CHOICES
+from kmeans_fx.cli.errors import BadInputError
 from kmeans_fx.cli.fitting import FILLINGS, SCALINGS
+from kmeans_fx.cli.sweeping import METHODS
 from kmeans_fx.distances import METRICS
 
 FILE = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
@@ -53,6 +55,23 @@ def fitting_options(command):
 def sweeping_options(command):
     """Which numbers of clusters are tried."""
     return _all(command, *_SWEEPING)
+
+
+sample_option = click.option(
+    "--sample",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=10_000,
+    help="Choose and judge on so many rows, drawn at random; 0: on all. All rows are clustered.",
+)
+
+
+def refuse_both(k, ks, choose):
+    """A number of clusters is given or chosen, not both."""
+    for option, value in (("--ks", ks), ("--choose", choose)):
+        if k is not None and value is not None:
+            msg = f"{option} is for a number of clusters that is chosen, and -k {k} gives one"
+            raise BadInputError(msg)
 
 
 def _all(command, *options):
@@ -108,6 +127,19 @@ _SWEEPING = (
         "--ks",
         metavar="A-B",
         type=Range(),
-        help="Numbers of clusters to try, as 2-10 or 2,4,8.  [default: 2-10]",
+        help="Numbers of clusters to try, as 2-10 or 2,4,8.  [default: 1-10]",
+    ),
+    click.option(
+        "--choose",
+        type=click.Choice(list(METHODS)),
+        help=f"The criterion that chooses among them.  [default: {next(iter(METHODS))}]",
+    ),
+    click.option(
+        "--references",
+        metavar="N",
+        type=click.IntRange(min=0),
+        default=10,
+        help="Sets of rows without clusters for the gap statistic, each as dear as the sweep; 0: "
+        "no gap.",
     ),
 )

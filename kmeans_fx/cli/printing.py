@@ -25,7 +25,7 @@ def print_selection(path, source, selection, missing):
     facts = [
         ("Read", f"{path} ({source.note}): {count(source.rows, 'row')}"),
         ("Used", f"{count(used, 'row')}, {count(len(names), 'column')}: {some(names)}"),
-        *_gaps(source, selection, missing),
+        *gaps(source, selection, missing),
     ]
     for reason, columns in _by_reason(selection.left_out).items():
         facts.append(("Left out", f"{some(columns)}: {reason}"))
@@ -34,7 +34,7 @@ def print_selection(path, source, selection, missing):
     print_facts(facts)
 
 
-def _gaps(source, selection, missing):
+def gaps(source, selection, missing):
     """Facts about missing values: the rows that they cost, or how they were filled."""
     lost, total = source.rows - len(selection.values), source.rows
     if missing != "drop":
@@ -107,6 +107,36 @@ def _saved(before, after):
     return f": {share:.1%} saved" if share >= 0 else f": {-share:.1%} more"
 
 
+def print_sweep(swept, heading, rows, answers):
+    """One line for every number of clusters, and one for what each criterion says."""
+    where = f"on {count(swept.rows, 'row')}"
+    columns = list(zip(heading, zip(*rows, strict=True), strict=True))
+    _console().print(_table(f"\nCriteria {where}", columns))
+    facts = [
+        (name, f"{'no clear answer' if choice.k is None else f'k = {choice.k}'}. {choice.reason}")
+        for name, choice in answers
+    ]
+    print_facts([*facts, ("", ""), ("Taken", f"k = {swept.k}, by {swept.method}. {swept.reason}")])
+
+
+def print_quality(quality, trust, structure, trust_words):
+    """Say how good the clusters are, and how far to trust them."""
+    facts = []
+    if np.isfinite(quality.silhouette):
+        facts = [
+            ("Silhouette", f"{quality.silhouette:.3f}: {structure(quality.silhouette)}"),
+            ("Davies-Bouldin", f"{quality.davies_bouldin:.3f} (low is good)"),
+            ("Calinski-Harabasz", f"{quality.calinski_harabasz:.4g} (high is good)"),
+        ]
+    by_words: dict[str, list] = {}
+    for i, value in enumerate(trust.jaccard):
+        by_words.setdefault(trust_words(value), []).append(f"{i} ({value:.2f})")
+    for words, clusters in by_words.items():
+        facts.append(("Stability", f"{some(clusters)}: {words}"))
+    facts.append(("Starts", f"agree to {trust.mean:.2f} (adjusted Rand index)"))
+    print_facts(facts)
+
+
 def print_files(paths, nothing="--out DIR saves a report, labels, centroids and a model"):
     """Say what was written."""
     print_facts([("Wrote", str(path)) for path in paths] or [("Wrote", f"nothing: {nothing}")])
@@ -137,8 +167,8 @@ def _table_columns(clusters, names):
         ("cluster", [str(i) for i in range(len(sizes))]),
         ("size", [f"{size:,}" for size in sizes]),
         ("share", [f"{share:.1%}" for share in sizes / sizes.sum()]),
-        ("inertia", _aligned(clusters.inertias)),
-        *zip(map(_broken, names), map(_aligned, clusters.centroids.T), strict=True),
+        ("inertia", aligned(clusters.inertias)),
+        *zip(map(_broken, names), map(aligned, clusters.centroids.T), strict=True),
     ]
 
 
@@ -161,13 +191,15 @@ def _table(title, columns):
     return table
 
 
-def _aligned(column):
+def aligned(column):
     """Numbers of one column with the decimals that give its largest four digits."""
-    largest = float(np.max(np.abs(column)))
+    finite = np.abs(column[np.isfinite(column)])
+    largest = float(np.max(finite, initial=0.0))
     if largest and not 1e-3 <= largest < 1e9:
-        return [f"{value:.3e}" for value in column]
-    decimals = max(0, 3 - floor(log10(largest))) if largest else 0
-    return [f"{value:,.{decimals}f}" for value in column]
+        form = "{:.3e}"
+    else:
+        form = f"{{:,.{max(0, 3 - floor(log10(largest))) if largest else 0}f}}"
+    return ["-" if np.isnan(value) else form.format(value) for value in column]
 
 
 def _broken(name):

@@ -10,8 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 def progress():
     """Yield ``step(what, total)``, which begins a new bar and returns how to move it.
 
-    ``move(done, what=None)`` says how much of the total is done, and on what the work is;
-    without a total the bar only shows that the work goes on.
+    ``move(done, what, total)`` says how much is done, on what the work is, and of how much, if
+    that was not known at first: without a total the bar only shows that the work goes on.
     """
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -28,8 +28,8 @@ def progress():
                 bars.remove_task(task)
             task = bars.add_task(what, total=total)
 
-            def move(done, what=None):
-                bars.update(task, completed=done, description=what)
+            def move(done, what=None, total=None):
+                bars.update(task, completed=done, description=what, total=total)
 
             return move
 

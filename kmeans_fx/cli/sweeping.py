@@ -5,10 +5,25 @@ from typing import NamedTuple
 import numpy as np
 
 from kmeans_fx.cli.errors import BadInputError
+from kmeans_fx.cli.printing import aligned
 from kmeans_fx.select import Sweep, choose_k, sweep
 
-METHODS = ("silhouette", "elbow", "gap", "davies_bouldin", "calinski_harabasz")
-SCORES = ("inertia", "silhouette", "davies_bouldin", "calinski_harabasz", "gap", "gap_error")
+# By which k can be chosen, the default first, and their names in words.
+METHODS = {
+    "silhouette": "Silhouette",
+    "elbow": "Elbow of the inertia",
+    "gap": "Gap statistic",
+    "davies_bouldin": "Davies-Bouldin",
+    "calinski_harabasz": "Calinski-Harabasz",
+}
+SCORES = {
+    "inertia": "Inertia",
+    "silhouette": "Silhouette",
+    "davies_bouldin": "Davies-Bouldin",
+    "calinski_harabasz": "Calinski-Harabasz",
+    "gap": "Gap",
+    "gap_error": "Error of the gap",
+}
 _LAST = 10
 
 
@@ -22,7 +37,7 @@ class Swept(NamedTuple):
     choices : dict of str to Choice
         What each criterion says; one that was not computed is not there.
     method : str
-        The criterion that was asked for.
+        The criterion that chose.
     k : int
         What is taken.
     reason : str
@@ -39,25 +54,49 @@ class Swept(NamedTuple):
     rows: int
 
 
-def sweep_range(job, ks, *, method, references, sample, callback):
-    """Sweep over numbers of clusters, on a sample of the rows if there are many."""
-    x = sampled(job, sample)
-    if ks is None:
-        ks = range(1, min(_LAST, _distinct(np.asarray(x), _LAST + 1) - 1) + 1)
-    options = {name: job.options[name] for name in ("metric", "n_init", "max_iter")}
+def sweep_job(job, ks, method, references, sample, step):
+    """Sweep over numbers of clusters, on a sample of the rows if there are many.
+
+    ``step`` is that of `progress`, and the None of ``ks`` and ``method`` are the defaults.
+    """
+    x, method = sampled(job, sample), method or next(iter(METHODS))
     if references == 0 and method == "gap":
         msg = "--choose gap needs references: give --references a number above 0"
         raise BadInputError(msg)
+    ks = ks or range(1, min(_LAST, _distinct(np.asarray(x), _LAST + 1) - 1) + 1)
+    options = {name: job.options[name] for name in ("metric", "n_init", "max_iter")}
+    options |= {"key": job.options["seed"], "references": references}
     try:
-        found = sweep(
-            x, ks, key=job.options["seed"], references=references, callback=callback, **options
-        )
+        found = sweep(x, ks, callback=_moved(step), **options)
     except ValueError as error:
         raise BadInputError(str(error)) from error
     found = Sweep(*map(np.asarray, found))
     known = [name for name in METHODS if name != "gap" or references]
     choices = {name: choose_k(found, method=name) for name in known}
     return Swept(found, choices, method, *_taken(found, choices[method]), len(x))
+
+
+def _moved(step):
+    """A callback of `sweep` that moves a bar, which begins at the first call."""
+    move = step("Trying numbers of clusters")
+
+    def show(done, total, k):
+        move(done, f"Trying k = {k}", total)
+
+    return show
+
+
+def score_rows(found):
+    """Heading and cells of the criteria: one row for every k, none for what is not known."""
+    fields = [name for name in SCORES if np.isfinite(getattr(found, name)).any()]
+    columns = [aligned(getattr(found, name)) for name in fields]
+    rows = list(zip(map(str, found.ks.tolist()), *columns, strict=True))
+    return ["k", *(SCORES[name] for name in fields)], rows
+
+
+def says(swept):
+    """The name of each criterion, and what it says."""
+    return [(METHODS[name], choice) for name, choice in swept.choices.items()]
 
 
 def sampled(job, size):
