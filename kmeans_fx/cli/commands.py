@@ -8,7 +8,7 @@ import click
 import kmeans_fx
 from kmeans_fx.cli.errors import BadInputError
 from kmeans_fx.cli.fitting import fit
-from kmeans_fx.cli.judging import judge, retry, structure, trust_words
+from kmeans_fx.cli.judging import judge, retry
 from kmeans_fx.cli.loading import load
 from kmeans_fx.cli.model import load_model
 from kmeans_fx.cli.options import (
@@ -34,7 +34,7 @@ from kmeans_fx.cli.progress import progress, starts
 from kmeans_fx.cli.quantizing import pixels_of, quantize_pixels, save_palette
 from kmeans_fx.cli.reading import read
 from kmeans_fx.cli.results import write_results, write_sweep
-from kmeans_fx.cli.sweeping import says, score_rows, sweep_job
+from kmeans_fx.cli.sweeping import enough, sweep_job
 from kmeans_fx.cli.writing import check_folder, staged_file, write_labels
 
 _TABLES = "FILE is a table (.csv, .tsv, .txt, .parquet), an array (.npy) or an image"
@@ -82,14 +82,15 @@ def cluster(file, k, ks, choose, references, sample, out, columns, drop, **optio
             k = swept.k
         move = step("Clustering", options["n_init"])
         clusters = fit(job, k, callback=starts(move, options["n_init"]))
+        sample = enough(sample, k)
         if swept or out is not None:
             step("Judging the clusters")
             quality, trust = judge(job, clusters, sample), retry(job, clusters, sample)
     if swept:
-        print_sweep(swept, *score_rows(swept.sweep), says(swept))
+        print_sweep(swept)
     print_clusters(clusters, job.selection.names, job.options)
     if quality:
-        print_quality(quality, trust, structure, trust_words)
+        print_quality(quality, trust)
     paths = []
     if out is not None:
         with progress() as step:
@@ -120,7 +121,7 @@ def sweep(file, ks, choose, references, sample, out, columns, drop, **options):
     job = load(file, columns=columns, drop=drop, show=print_selection, **options)
     with progress() as step:
         swept = sweep_job(job, ks, choose, references, sample, step)
-    print_sweep(swept, *score_rows(swept.sweep), says(swept))
+    print_sweep(swept)
     paths = write_sweep(out, job, swept) if out is not None else []
     print_files(paths, "--out DIR saves the table and pictures")
 

@@ -5,12 +5,14 @@ import numpy as np
 import kmeans_fx
 from kmeans_fx.cli.judging import REFITS, structure, trust_words
 from kmeans_fx.cli.pictures import agreement_picture, cluster_pictures, sweep_pictures
-from kmeans_fx.cli.printing import SCALED, aligned, count, gaps, some
 from kmeans_fx.cli.report import Section, Table, render
 from kmeans_fx.cli.sweeping import says, score_rows
+from kmeans_fx.cli.words import SCALED, aligned, count, gaps, some
 
 # Centroids that are so many deviations from the mean are worth a word.
 _NOTABLE, _WORDS = 0.5, 3
+# Starts that agree so far need no picture of it.
+_SAME = 0.995
 _TERMS = {
     "Cluster": "A group of similar rows. Its number has no meaning.",
     "Centroid": "The middle of a cluster: for the default distance, the mean of its rows.",
@@ -65,8 +67,10 @@ def _in_short(job, clusters, quality, trust, swept):
         yield f"The largest has {count(sizes[0], 'row')}, the smallest {count(sizes[-1], 'row')}."
     if np.isfinite(quality.silhouette):
         yield f"The mean silhouette is {quality.silhouette:.2f}: {structure(quality.silhouette)}."
-    worst = int(np.argmin(trust.jaccard))
+    if swept and len({choice.k for choice in swept.choices.values()}) > 1:
+        yield f"The criteria disagree: {_answers(swept)}."
     if k > 1:
+        worst = int(np.nanargmin(trust.jaccard))
         yield (
             f"The least stable cluster is {worst}, with a Jaccard similarity of "
             f"{trust.jaccard[worst]:.2f}: {trust_words(trust.jaccard[worst])}."
@@ -74,6 +78,15 @@ def _in_short(job, clusters, quality, trust, swept):
     lost = job.source.rows - len(clusters.labels)
     if lost:
         yield f"{count(lost, 'row')} of {job.source.rows:,} could not be used."
+
+
+def _answers(swept):
+    """Which criteria say which number of clusters."""
+    by_k: dict[str, list] = {}
+    for name, choice in says(swept):
+        answer = "no clear answer" if choice.k is None else str(choice.k)
+        by_k.setdefault(answer, []).append(name)
+    return "; ".join(f"{answer} ({', '.join(names)})" for answer, names in by_k.items())
 
 
 def _the_clusters(job, clusters, pictures):
@@ -106,11 +119,12 @@ def _apart(job, clusters):
     values, names = job.selection.values, job.selection.names
     mean, deviation = np.nanmean(values, axis=0), np.nanstd(values, axis=0)
     away = (clusters.centroids - mean) / np.where(deviation > 0, deviation, 1)
-    texts = zip(*(aligned(column) for column in clusters.centroids.T), strict=True)
+    # The mean goes through the same hands, for as many decimals.
+    *texts, means = zip(*map(aligned, np.vstack([clusters.centroids, mean]).T), strict=True)
     for row, cells in zip(away, texts, strict=True):
         order = np.argsort(-np.abs(row), kind="stable")[:_WORDS]
         words = [
-            f"{'high' if row[i] > 0 else 'low'} {names[i]} ({cells[i]}, mean {mean[i]:.4g})"
+            f"{'high' if row[i] > 0 else 'low'} {names[i]} ({cells[i]}, mean {means[i]})"
             for i in order
             if abs(row[i]) >= _NOTABLE
         ]
@@ -157,7 +171,11 @@ def _how_stable(trust):
         "one long group may be cut at the same place every time."
     )
     table = Table("Do the clusters come back", ["Cluster", "Jaccard", "Meaning"], rows, {0, 1})
-    return Section("How stable they are", [text], [table], [agreement_picture(trust)])
+    least, starts = trust.agreement.min(), len(trust.agreement)
+    alike = f"{count(starts, 'start')} ended in clusterings that agree to {trust.mean:.2f}"
+    texts = [text, f"{alike}, the least alike two to {least:.2f} (adjusted Rand index)."]
+    pictures = [] if least > _SAME else [agreement_picture(trust)]
+    return Section("How stable they are", texts, [table], pictures)
 
 
 def _what_was_used(job, clusters):

@@ -75,7 +75,8 @@ class Trust(NamedTuple):
     Attributes
     ----------
     jaccard : array (k,)
-        Of each cluster with what other samples of the rows make of it, from 0 to 1.
+        Of each cluster with what other samples of the rows make of it, from 0 to 1; NaN for
+        one without a row among those that were sampled.
     agreement : array (r, r)
         Adjusted Rand index of each two starts; without numbers for a single start.
     mean : float
@@ -101,8 +102,9 @@ def retry(job, clusters, sample):
     # The clusters of the refits have numbers of their own.
     shared = np.zeros((k, k))
     np.add.at(shared, (labels, np.asarray(refits.labels)), 1)
+    jaccard = np.asarray(refits.jaccard)[shared.argmax(axis=1)]
     return Trust(
-        jaccard=np.asarray(refits.jaccard)[shared.argmax(axis=1)],
+        jaccard=np.where(shared.any(axis=1), jaccard, np.nan),
         agreement=np.asarray(starts.agreement),
         mean=float(starts.mean),
         rows=len(labels),
@@ -121,4 +123,6 @@ def structure(silhouette):
 
 def _words(table, value, *, at_least):
     """The words of the highest step that a value reaches."""
+    if np.isnan(value):
+        return "not known: too small for the sample"
     return next(words for step, words in table if value > step or (at_least and value == step))

@@ -9,6 +9,7 @@ import numpy as np
 
 from kmeans_fx import plot
 from kmeans_fx.cli.sweeping import sampled, sampled_rows
+from kmeans_fx.cli.words import broken
 from kmeans_fx.plot._style import pyplot
 
 # Small, so that the letters are large on a phone; sharp in print.
@@ -87,7 +88,9 @@ def cluster_pictures(job, clusters, quality, sample):
             "Centroids beside the mean",
             f"Table in colour: {k} clusters by {len(names)} columns, the numbers of the table of "
             "centroids; red is above the mean of the column, blue below.",
-            lambda: plot.profile(clusters.centroids, feature_names=names, sizes=clusters.sizes),
+            lambda: plot.profile(
+                clusters.centroids, feature_names=[*map(broken, names)], sizes=clusters.sizes
+            ),
             high=True,
         )
     if len(names) > 1:

@@ -1,22 +1,13 @@
 """What the command line says: facts and tables."""
 
-from math import floor, log10
-
 import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-_LISTED = 8
-_HEADING = 10
-# From which share of lost rows on the other way is worth a word.
-_MANY_LOST = 0.1
-SCALED = {
-    "standard": "every column to mean 0 and variance 1",
-    "minmax": "every column to the range from 0 to 1",
-    "robust": "every column by its median and interquartile range",
-    "none": "not at all",
-}
+from kmeans_fx.cli.judging import structure, trust_words
+from kmeans_fx.cli.sweeping import says, score_rows
+from kmeans_fx.cli.words import SCALED, aligned, broken, count, gaps, some
 
 
 def print_selection(path, source, selection, missing):
@@ -32,22 +23,6 @@ def print_selection(path, source, selection, missing):
     if selection.constant:
         facts.append(("Constant", f"{some(selection.constant)}: the same in every row"))
     print_facts(facts)
-
-
-def gaps(source, selection, missing):
-    """Facts about missing values: the rows that they cost, or how they were filled."""
-    lost, total = source.rows - len(selection.values), source.rows
-    if missing != "drop":
-        filled = int(np.isnan(selection.values).sum())
-        share = f"{filled / selection.values.size:.1%}"
-        note = f"{count(filled, 'missing value')} ({share}) with the {missing} of the column"
-        rows = [("Left out", f"{count(lost, 'row')} without any value")]
-        return [("Filled", note)] * bool(filled) + rows * bool(lost)
-    facts = [("Left out", f"{count(lost, 'row')} with a missing value")] * bool(lost)
-    if lost > _MANY_LOST * total:
-        hint = f"that is {lost / total:.0%} of the rows: --missing median would fill the gaps"
-        facts.append(("Hint", hint))
-    return facts
 
 
 def print_clusters(clusters, names, options):
@@ -107,19 +82,20 @@ def _saved(before, after):
     return f": {share:.1%} saved" if share >= 0 else f": {-share:.1%} more"
 
 
-def print_sweep(swept, heading, rows, answers):
+def print_sweep(swept):
     """One line for every number of clusters, and one for what each criterion says."""
     where = f"on {count(swept.rows, 'row')}"
+    heading, rows = score_rows(swept.sweep)
     columns = list(zip(heading, zip(*rows, strict=True), strict=True))
     _console().print(_table(f"\nCriteria {where}", columns))
     facts = [
         (name, f"{'no clear answer' if choice.k is None else f'k = {choice.k}'}. {choice.reason}")
-        for name, choice in answers
+        for name, choice in says(swept)
     ]
     print_facts([*facts, ("", ""), ("Taken", f"k = {swept.k}, by {swept.method}. {swept.reason}")])
 
 
-def print_quality(quality, trust, structure, trust_words):
+def print_quality(quality, trust):
     """Say how good the clusters are, and how far to trust them."""
     facts = []
     if np.isfinite(quality.silhouette):
@@ -132,7 +108,8 @@ def print_quality(quality, trust, structure, trust_words):
     for i, value in enumerate(trust.jaccard):
         by_words.setdefault(trust_words(value), []).append(f"{i} ({value:.2f})")
     for words, clusters in by_words.items():
-        facts.append(("Stability", f"{some(clusters)}: {words}"))
+        noun = "cluster" if len(clusters) == 1 else "clusters"
+        facts.append(("Stability", f"{noun} {some(clusters)}: {words}"))
     facts.append(("Starts", f"agree to {trust.mean:.2f} (adjusted Rand index)"))
     print_facts(facts)
 
@@ -168,7 +145,7 @@ def _table_columns(clusters, names):
         ("size", [f"{size:,}" for size in sizes]),
         ("share", [f"{share:.1%}" for share in sizes / sizes.sum()]),
         ("inertia", aligned(clusters.inertias)),
-        *zip(map(_broken, names), map(aligned, clusters.centroids.T), strict=True),
+        *zip(map(broken, names), map(aligned, clusters.centroids.T), strict=True),
     ]
 
 
@@ -191,40 +168,8 @@ def _table(title, columns):
     return table
 
 
-def aligned(column):
-    """Numbers of one column with the decimals that give its largest four digits."""
-    finite = np.abs(column[np.isfinite(column)])
-    largest = float(np.max(finite, initial=0.0))
-    if largest and not 1e-3 <= largest < 1e9:
-        form = "{:.3e}"
-    else:
-        form = f"{{:,.{max(0, 3 - floor(log10(largest))) if largest else 0}f}}"
-    return ["-" if np.isnan(value) else form.format(value) for value in column]
-
-
-def _broken(name):
-    """A long name over several lines, broken behind its underscores."""
-    lines = [""]
-    for part in name.replace("_", "_\n").splitlines():
-        if lines[-1] and len(lines[-1]) + len(part) >= _HEADING:
-            lines.append("")
-        lines[-1] += part
-    return "\n".join(lines)
-
-
 def _by_reason(left_out):
     reasons: dict[str, list] = {}
     for name, reason in left_out.items():
         reasons.setdefault(reason, []).append(name)
     return reasons
-
-
-def count(number, noun):
-    """A number and its noun, in the plural where that is due."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def some(names):
-    """The first names of a list, and how many more there are."""
-    rest = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kmeans_fx.cli.errors import BadInputError
-from kmeans_fx.cli.printing import aligned
+from kmeans_fx.cli.words import aligned
 from kmeans_fx.select import Sweep, choose_k, sweep
 
 # By which k can be chosen, the default first, and their names in words.
@@ -24,7 +24,7 @@ SCORES = {
     "gap": "Gap",
     "gap_error": "Error of the gap",
 }
-_LAST = 10
+_LAST, _PER_CLUSTER = 10, 20
 
 
 class Swept(NamedTuple):
@@ -59,6 +59,7 @@ def sweep_job(job, ks, method, references, sample, step):
 
     ``step`` is that of `progress`, and the None of ``ks`` and ``method`` are the defaults.
     """
+    sample = enough(sample, max(ks or [_LAST]))
     x, method = sampled(job, sample), method or next(iter(METHODS))
     if references == 0 and method == "gap":
         msg = "--choose gap needs references: give --references a number above 0"
@@ -97,6 +98,11 @@ def score_rows(found):
 def says(swept):
     """The name of each criterion, and what it says."""
     return [(METHODS[name], choice) for name, choice in swept.choices.items()]
+
+
+def enough(size, k):
+    """The size of a sample that can hold k clusters; 0 stays all rows."""
+    return max(size, _PER_CLUSTER * k) if size else 0
 
 
 def sampled(job, size):
