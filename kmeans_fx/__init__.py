@@ -2,7 +2,7 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
-from kmeans_fx import images, metrics, plot, preprocess
+from kmeans_fx import images, metrics, plot, preprocess, select, stability
 from kmeans_fx._result import KMeansResult
 from kmeans_fx.algorithms.kmeans import kmeans
 from kmeans_fx.algorithms.lloyd import LloydState, lloyd, lloyd_init, lloyd_step
@@ -73,6 +73,8 @@ __all__ = [
     "preprocess",
     "random_partition",
     "random_points",
+    "select",
     "soft_assign",
+    "stability",
     "update_centroids",
 ]

@@ -19,6 +19,7 @@ __all__ = [
     "as_key",
     "choice",
     "fold_in",
+    "normal",
     "permutation",
     "randint",
     "random_bits",
@@ -156,6 +157,14 @@ def uniform(key, shape, dtype):
     """Uniform numbers in [0, 1), multiples of 2**-23, of shape (..., *shape)."""
     xp = array_namespace(key=key)
     return xp.astype(random_bits(key, shape) >> 9, dtype) * 2.0**-23
+
+
+def normal(key, shape, dtype):
+    """Standard normal numbers of shape (..., *shape), two uniforms each (Box and Muller)."""
+    xp = array_namespace(key=key)
+    pair = split(key)
+    radius = -2 * xp.log1p(-uniform(pair[..., 0, :], shape, dtype))
+    return xp.sqrt(radius) * xp.cos(2 * math.pi * uniform(pair[..., 1, :], shape, dtype))
 
 
 def randint(key, shape, span):

@@ -31,6 +31,7 @@ __all__ = [
     "in_range",
     "refuse_trivial",
     "score",
+    "unless_trivial",
 ]
 
 
@@ -99,14 +100,25 @@ def refuse_trivial(clustering, result):
         Naming the labels.
     """
     xp = array_namespace(x=clustering.x)
-    x, labels, share = broadcast(*clustering[:3])
-    counts = segment_sum(share[..., None], labels, clustering.k)[..., 0]
+    counts = _counts(clustering)
     fine = usable(counts)
     if is_concrete(fine) and not bool(xp.all(fine)):
-        found = int(xp.max(xp.sum(xp.astype(counts > 0, labels.dtype), axis=-1)))
-        msg = f"labels must name 2 to n - 1 clusters for n = {x.shape[-2]} rows, got {found}"
+        n = clustering.x.shape[-2]
+        found = int(xp.max(xp.sum(xp.astype(counts > 0, index_dtype(xp, counts)), axis=-1)))
+        msg = f"labels must name 2 to n - 1 clusters for n = {n} rows, got {found}"
         raise ValueError(msg)
     return in_range(clustering, _unless(fine, result))
+
+
+def unless_trivial(clustering, result):
+    """The result; NaN for every labeling that has not 2 to n - 1 clusters."""
+    return in_range(clustering, _unless(usable(_counts(clustering)), result))
+
+
+def _counts(clustering):
+    """Weight (..., k) of every cluster."""
+    _, labels, share = broadcast(*clustering[:3])
+    return segment_sum(share[..., None], labels, clustering.k)[..., 0]
 
 
 def in_range(clustering, result):

@@ -15,7 +15,13 @@ from kmeans_fx.metrics._between import (
 )
 from kmeans_fx.metrics._clusters import broadcast, centres_of, score
 
-__all__ = ["all_silhouettes", "centroid_silhouettes", "silhouette_of", "soft_silhouettes"]
+__all__ = [
+    "all_silhouettes",
+    "centroid_silhouettes",
+    "samples_of",
+    "silhouette_of",
+    "soft_silhouettes",
+]
 
 
 @score("nd n n", "n")
@@ -38,14 +44,14 @@ def all_silhouettes(x, labels, weights, *, k, metric):
         return segment_sum(distances, own, k)
 
     def finish(sums, itself, own, weight):
-        return _samples(sums, itself * copies(metric, weight), own, weight, counts)
+        return samples_of(sums, itself * copies(metric, weight), own, weight, counts)
 
     x = take_rows(xp, x, order)
     samples = pairwise_sums(finish, x, share, (labels, share), metric, reduce)
     return (xp.take_along_axis(samples, back, axis=-1),)
 
 
-def _samples(sums, itself, own, weight, counts):
+def samples_of(sums, itself, own, weight, counts):
     """Silhouettes (..., b) from the sums (..., k, b) of a block of rows."""
     xp = array_namespace(sums=sums)
     occupied = (counts > 0)[..., None]

@@ -1,0 +1,65 @@
+"""Scores of several labelings of the same rows, which share the passes over the rows."""
+
+from kmeans_fx._backend.namespace import array_namespace
+from kmeans_fx._backend.segment import one_hot, segment_sum, take_rows
+from kmeans_fx.distances import METRICS, as_metric
+from kmeans_fx.metrics._between import copies, pairwise_sums
+from kmeans_fx.metrics._clusters import broadcast, checked, score, unless_trivial
+from kmeans_fx.metrics._silhouettes import all_silhouettes, samples_of
+from kmeans_fx.metrics._sums import calinski_harabasz, davies_bouldin
+from kmeans_fx.metrics.silhouette import weighted_mean
+
+__all__ = ["center_scores", "mean_silhouettes"]
+
+
+def mean_silhouettes(x, labels, weights, k, metric):
+    """Mean silhouette (m,) of every labeling (m, n); NaN where one has no 2 to n - 1 clusters."""
+    measure = as_metric(metric)
+    clustering = checked(x, labels, k, weights)
+    cheap = measure == METRICS["sqeuclidean"] or measure == METRICS["cosine"]
+    samples_by = all_silhouettes if cheap else shared_silhouettes
+    run = {"metric": metric, "portable": metric is measure}
+    (samples,) = samples_by(*clustering[:3], k=k, **run)
+    return unless_trivial(clustering, weighted_mean(samples, clustering.weights))
+
+
+def center_scores(x, labels, weights, k):
+    """Davies-Bouldin and Calinski-Harabasz scores, (m,) each, of every labeling (m, n)."""
+    clustering = checked(x, labels, k, weights)
+    scores = (function(*clustering[:3], k=k)[0] for function in (davies_bouldin, calinski_harabasz))
+    return tuple(unless_trivial(clustering, result) for result in scores)
+
+
+@score("nd mn n", "mn")
+def shared_silhouettes(x, labels, weights, *, k, metric):
+    """Silhouettes (..., m, n) of m labelings, for which every distance is taken once."""
+    metric = as_metric(metric)
+    xp = array_namespace(x=x)
+    m = labels.shape[-2]
+    x, finest, share = broadcast(x, labels[..., -1, :], weights)
+    counts = segment_sum(xp.broadcast_to(share[..., None, :], labels.shape)[..., None], labels, k)
+    # In the order of the last labels, the finest, so that the rows of a block are near.
+    order = xp.argsort(finest, axis=-1, stable=True)
+    back = xp.argsort(order, axis=-1, stable=True)
+    share = xp.take_along_axis(share, order, axis=-1)
+    columns = xp.matrix_transpose(_along(xp, labels, order))
+
+    def reduce(distances, own, weight):
+        members = one_hot(xp, own, k, distances.dtype) * weight[..., None, None]
+        flat = xp.reshape(members, (*members.shape[:-2], m * k))
+        return xp.matmul(xp.matrix_transpose(flat), distances)
+
+    def finish(sums, itself, own, weight):
+        sums = xp.reshape(sums, (*sums.shape[:-2], m, k, sums.shape[-1]))
+        alone = (itself * copies(metric, weight))[..., None, :]
+        own, weight = xp.matrix_transpose(own), weight[..., None, :]
+        return xp.matrix_transpose(samples_of(sums, alone, own, weight, counts[..., 0]))
+
+    x = take_rows(xp, x, order)
+    samples = pairwise_sums(finish, x, share, (columns, share), metric, reduce)
+    return (_along(xp, xp.matrix_transpose(samples), back),)
+
+
+def _along(xp, table, order):
+    """The columns of (..., m, n) in an order (..., n)."""
+    return xp.take_along_axis(table, xp.broadcast_to(order[..., None, :], table.shape), axis=-1)
