@@ -59,6 +59,7 @@ def test_penguins(run):
         "centroids.csv",
         "labels.csv",
         "model.npz",
+        "report.html",
         "summary.json",
     ]
     # The best of scikit-learn's KMeans(3, n_init=50) on the standardised measures.
