@@ -48,12 +48,12 @@ def ended(process):
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_while_files_are_written(tmp_path, sent):
     out = tmp_path / "out"
-    fast = ["--n-init", "2", "--out", out]
+    fast = ["--n-init", "2", "--no-report", "--out", out]
     code, _, err = ended(start("", "cluster", PENGUINS, "-k", "2", *fast))
     assert code == 0, err
     before = content(out)
-    # By then labels, centroids, model and summary lie in the hidden folder.
-    process = start("kmeans_fx.cli.results.report", "cluster", PENGUINS, "-k", "3", *fast)
+    # By then labels, centroids and the model lie in the hidden folder.
+    process = start("kmeans_fx.cli.results.write_json", "cluster", PENGUINS, "-k", "3", *fast)
     assert process.stderr.readline() == "waiting\n"
     (hidden,) = [path for path in out.iterdir() if path.is_dir()]
     assert {"labels.csv", "model.npz"} <= set(content(hidden))
@@ -83,7 +83,7 @@ def test_ctrl_c_while_a_single_file_is_written(tmp_path, command):
     from PIL import Image
 
     if command == "predict":
-        ended(start("", "cluster", PENGUINS, "-k", "2", "--out", tmp_path / "out"))
+        ended(start("", "cluster", PENGUINS, "-k", "2", "--no-report", "--out", tmp_path / "out"))
         arguments = [tmp_path / "out" / "model.npz", PENGUINS, "-o", tmp_path / "to" / "labels.csv"]
         where = "kmeans_fx.cli.commands.write_labels"
     else:
@@ -115,7 +115,7 @@ def test_an_error_while_files_are_written(tmp_path, monkeypatch):
 
 
 def test_nothing_goes_to_a_stderr_that_is_no_terminal(tmp_path):
-    options = ["--ks", "2-3", "--references", "2", "--n-init", "2", "--out", tmp_path / "out"]
+    options = ["--ks", "2-3", "--references", "0", "--no-report", "--out", tmp_path / "out"]
     code, _, err = ended(start("", "cluster", PENGUINS, *options))
     assert (code, err) == (0, "")
 
@@ -123,7 +123,7 @@ def test_nothing_goes_to_a_stderr_that_is_no_terminal(tmp_path):
 def test_bars_go_to_a_terminal(tmp_path):
     pty = pytest.importorskip("pty")
     leader, follower = pty.openpty()
-    options = ["--ks", "2-3", "--references", "2", "--n-init", "2"]
+    options = ["--ks", "2-3", "--references", "0", "--no-report"]
     command = [sys.executable, "-m", "kmeans_fx", "cluster", str(PENGUINS), *options]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
     process = subprocess.Popen(

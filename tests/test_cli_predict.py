@@ -37,7 +37,7 @@ def fitted(invoke, tmp_path):
         cells = np.char.mod("%.6f", values)
         cells[rng.random(cells.shape) < 0.1] = ""
         write_rows(path, ["a", "b", "c"], cells)
-        invoke("cluster", path, "-k", "3", "--out", out, *options)
+        invoke("cluster", path, "-k", "3", "--no-report", "--out", out, *options)
         return path, out
 
     return run
@@ -69,15 +69,17 @@ def test_the_rows_that_were_clustered_get_their_labels(invoke, fitted, options):
     found, before = labels(result.stdout), labels((out / "labels.csv").read_text())
     assert [row["cluster"] for row in found] == [row["cluster"] for row in before]
     pairs = [
-        (float(a["distance"]), float(b["distance"])) for a, b in zip(found, before) if a["distance"]
+        (float(a["distance"]), float(b["distance"]))
+        for a, b in zip(found, before, strict=True)
+        if a["distance"]
     ]
-    np.testing.assert_allclose(*zip(*pairs), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(*zip(*pairs, strict=True), rtol=1e-9, atol=1e-12)
     gaps = [row["cluster"] == "" for row in before]
     assert any(gaps) == (options[:2] == ["--missing", "drop"] or "--missing" not in options)
 
 
 def test_columns_are_found_by_name(invoke, fitted, tmp_path):
-    path, out = fitted()
+    _, out = fitted()
     new, moved = tmp_path / "new.csv", tmp_path / "moved.csv"
     write_rows(new, "abc", [[0, 100, 5], [20, 900, 6], [10, 300, 5]])
     write_rows(
@@ -128,7 +130,7 @@ def test_images_and_arrays(invoke, tmp_path):
     np.save(tmp_path / "b.npy", np.asarray([[1, 2], [1, 3], [9, 9.5]], dtype=np.float32))
     for name in ("a.png", "b.npy"):
         out = tmp_path / name[0]
-        invoke("cluster", tmp_path / name, "-k", "2", "--out", out)
+        invoke("cluster", tmp_path / name, "-k", "2", "--no-report", "--out", out)
         result = invoke("predict", out / "model.npz", tmp_path / name)
         assert result.stdout == (out / "labels.csv").read_text()
 

@@ -58,25 +58,28 @@ class Page(HTMLParser):
         return " ".join(" ".join(self.texts).split())
 
 
-@pytest.fixture
-def table(tmp_path):
-    """Three groups, with names that would be markup."""
-    rng = np.random.default_rng(0)
-    x = np.repeat([[0, 0, 0], [9, 0, 5], [0, 9, -5]], 20, axis=0) + rng.normal(size=(60, 3))
-    lines = [
-        "<script>alert(1)</script>,a & b,width_of_the_whole_thing",
-        *map(",".join, x.astype(str)),
-    ]
-    path = tmp_path / "table.csv"
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
 SWEEP = ["--references", "2", "--n-init", "2", "--ks", "1-5"]
 
 
-def test_the_report_needs_nothing_else(report, table):
-    page = report(table, *SWEEP)
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """The report of a sweep over three groups, with names that would be markup."""
+    from click.testing import CliRunner
+
+    from kmeans_fx.cli.commands import app
+
+    rng = np.random.default_rng(0)
+    x = np.repeat([[0, 0, 0], [9, 0, 5], [0, 9, -5]], 20, axis=0) + rng.normal(size=(60, 3))
+    names = "<script>alert(1)</script>,a & b,width_of_the_whole_thing"
+    folder = tmp_path_factory.mktemp("report")
+    path = folder / "table.csv"
+    path.write_text("\n".join([names, *map(",".join, x.astype(str))]) + "\n")
+    result = CliRunner().invoke(app, ["cluster", str(path), *SWEEP, "--out", str(folder)])
+    assert result.exit_code == 0, result.output
+    return Page((folder / "report.html").read_text(encoding="utf-8"))
+
+
+def test_the_report_needs_nothing_else(page):
     for tag in ("script", "link", "iframe", "object"):
         assert page.all(tag) == []
     for _, attrs in page.elements:
@@ -87,8 +90,7 @@ def test_the_report_needs_nothing_else(report, table):
     assert policy["content"].startswith("default-src 'none'")
 
 
-def test_the_report_can_be_read_in_every_way(report, table):
-    page = report(table, *SWEEP)
+def test_the_report_can_be_read_in_every_way(page):
     assert page.all("html") == [{"lang": "en"}]
     assert len(page.all("h1")) == len(page.all("title")) == len(page.all("main")) == 1
     assert any(meta.get("name") == "viewport" for meta in page.all("meta"))
@@ -101,26 +103,24 @@ def test_the_report_can_be_read_in_every_way(report, table):
     assert levels == [1] + [2] * (len(levels) - 1)
 
 
-def test_pictures_are_whole(report, table):
+def test_pictures_are_whole(page):
     from io import BytesIO
 
     from PIL import Image
 
-    for attrs in report(table, *SWEEP).all("img"):
+    for attrs in page.all("img"):
         image = Image.open(BytesIO(base64.b64decode(attrs["src"].partition(",")[2])))
         image.load()
         assert (str(image.width), str(image.height)) == (attrs["width"], attrs["height"])
         assert len(np.unique(np.asarray(image.convert("L")))) > 10
 
 
-def test_names_are_no_markup(report, table):
-    page = report(table, "-k", "3")
+def test_names_are_no_markup(page):
     assert "<script>alert(1)</script>" in page.text
     assert "a & b" in page.text
 
 
-def test_the_report_says_what_was_found(report, table):
-    page = report(table, *SWEEP)
+def test_the_report_says_what_was_found(page):
     for words in (
         "3 clusters in table.csv",
         "3 clusters, by silhouette.",
@@ -136,8 +136,9 @@ def test_the_report_says_what_was_found(report, table):
     assert re.search(r"high a & b \(9\.\d+, mean 3\.\d+\)", page.text)
 
 
-def test_with_k_there_is_no_sweep_to_report(report, table):
-    page = report(table, "-k", "2")
+def test_with_k_there_is_no_sweep_to_report(report, tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n2,1\n9,8\n8,9\n")
+    page = report(tmp_path / "t.csv", "-k", "2", "--n-init", "2")
     assert "2 clusters, as asked for." in page.text
     assert "How many clusters" not in page.text
 

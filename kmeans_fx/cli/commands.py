@@ -65,7 +65,13 @@ def app():
     type=click.Path(path_type=Path),
     help="Write report.html, model.npz, labels.csv, centroids.csv and summary.json here.",
 )
-def cluster(file, k, ks, choose, references, sample, out, columns, drop, **options):
+@click.option(
+    "--report/--no-report",
+    "judged",
+    default=True,
+    help="Judge the clusters and, with --out, write the report. It takes seconds.",
+)
+def cluster(file, k, ks, choose, references, sample, out, judged, columns, drop, **options):
     """Cluster the rows of FILE.
 
     FILE is a table (.csv, .tsv, .txt, .parquet), an array (.npy) or an image (.png, .jpg: the
@@ -83,7 +89,7 @@ def cluster(file, k, ks, choose, references, sample, out, columns, drop, **optio
         move = step("Clustering", options["n_init"])
         clusters = fit(job, k, callback=starts(move, options["n_init"]))
         sample = enough(sample, k)
-        if swept or out is not None:
+        if judged and (swept or out is not None):
             step("Judging the clusters")
             quality, trust = judge(job, clusters, sample), retry(job, clusters, sample)
     if swept:

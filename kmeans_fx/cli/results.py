@@ -11,9 +11,10 @@ from kmeans_fx.cli.writing import staged, write_json, write_labels, write_table
 
 
 def write_results(folder, job, clusters, quality, trust, swept, sample):
-    """Write labels, centroids, a model, a summary and a report.
+    """Write labels, centroids, a model and a summary.
 
-    After a sweep also its table, and of an image its quantised form.
+    Also a report of clusters that were judged, the table of a sweep, and of an image its
+    quantised form.
 
     Returns
     -------
@@ -28,8 +29,9 @@ def write_results(folder, job, clusters, quality, trust, swept, sample):
         write_table(stage / "centroids.csv", ["cluster", *names], rows)
         save_model(stage / "model.npz", _model(job, clusters), job.options)
         write_json(stage / "summary.json", _summary(job, clusters, quality, trust, swept))
-        text = report(job, clusters, quality, trust, swept, sample)
-        (stage / "report.html").write_text(text, encoding="utf-8")
+        if quality:
+            text = report(job, clusters, quality, trust, swept, sample)
+            (stage / "report.html").write_text(text, encoding="utf-8")
         if swept:
             _write_scores(stage / "sweep.csv", swept.sweep)
         if job.source.shape is not None:
@@ -87,14 +89,18 @@ def _summary(job, clusters, quality, trust, swept):
             "inertias": clusters.inertias,
             "centroids": clusters.centroids,
         },
-        "quality": {
-            "silhouette": quality.silhouette,
-            "davies_bouldin": quality.davies_bouldin,
-            "calinski_harabasz": quality.calinski_harabasz,
-            "jaccard": trust.jaccard,
-            "agreement_of_starts": trust.mean,
-        },
+        **({"quality": _quality(quality, trust)} if quality else {}),
         **({"sweep": _swept(swept)} if swept else {}),
+    }
+
+
+def _quality(quality, trust):
+    return {
+        "silhouette": quality.silhouette,
+        "davies_bouldin": quality.davies_bouldin,
+        "calinski_harabasz": quality.calinski_harabasz,
+        "jaccard": trust.jaccard,
+        "agreement_of_starts": trust.mean,
     }
 
 
