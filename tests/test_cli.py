@@ -200,6 +200,28 @@ def test_missing_values_and_constant_columns(run, tmp_path):
     ).tolist()
 
 
+@pytest.mark.parametrize("how", ["mean", "median"])
+def test_missing_values_are_filled(run, tmp_path, how):
+    rng = np.random.default_rng(0)
+    x = np.repeat([[0.0, 0.0, 0.0], [90.0, 80.0, 70.0]], 100, axis=0) + rng.normal(size=(200, 3))
+    x[rng.random(x.shape) < 0.3] = np.nan
+    cells = np.where(np.isnan(x), "", np.char.mod("%.9f", x))
+    text = "a,b,c\n" + "".join(",".join(row) + "\n" for row in cells)
+    path = write(tmp_path / "t.csv", text)
+    output, out = run(path, "--missing", how)
+    empty = np.isnan(x).all(axis=1)
+    assert 0 < empty.sum() < 20
+    assert f"{empty.sum()} rows without any value" in output
+    gaps, total = int(np.isnan(x[~empty]).sum()), 3 * int((~empty).sum())
+    assert f"{gaps} missing values ({gaps / total:.1%}) with the {how} of the column" in output
+    assert [row["cluster"] == "" for row in rows(out / "labels.csv")] == empty.tolist()
+    fill = getattr(np, f"nan{how}")(x[~empty], axis=0)
+    np.testing.assert_allclose(summary(out)["fill"], fill, rtol=1e-6)
+    output, _ = run(path)
+    lost = int(np.isnan(x).any(axis=1).sum())
+    assert f"that is {lost / 200:.0%} of the rows: --missing median would fill" in output
+
+
 def test_columns_in_the_order_asked_for(run, tmp_path):
     text = 'a,"b,c",d\n1,2,3\n4,5,7\n8,1,1\n'
     output, out = run(write(tmp_path / "t.csv", text), "--columns", 'd,"b,c"')

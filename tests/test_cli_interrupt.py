@@ -139,5 +139,5 @@ def test_bars_go_to_a_terminal(tmp_path):
     os.close(leader)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert "Trying k = 3" in shown.decode()
+    assert "Trying numbers of clusters" in shown.decode()
     assert "\x1b" not in out
