@@ -26,7 +26,8 @@ def run(tmp_path):
 
     def invoke(file, *options, k=2):
         out = tmp_path / "out"
-        arguments = ["cluster", str(file), "-k", str(k), "--out", str(out), *options]
+        fixed = ["-k", str(k), "--no-report", "--out", str(out)]
+        arguments = ["cluster", str(file), *fixed, *options]
         result = CliRunner().invoke(app, arguments, catch_exceptions=False)
         assert result.exit_code == 0, result.output
         return result.stdout, out
@@ -58,6 +59,7 @@ def test_penguins(run):
     assert sorted(path.name for path in out.iterdir()) == [
         "centroids.csv",
         "labels.csv",
+        "model.npz",
         "summary.json",
     ]
     # The best of scikit-learn's KMeans(3, n_init=50) on the standardised measures.
@@ -132,7 +134,8 @@ def test_every_backend_finds_the_same_clusters(run, tmp_path, backend):
     here = [row["cluster"] for row in rows(out / "labels.csv")]
     there = tmp_path / "there"
     command = [sys.executable, "-W", "error", "-m", "kmeans_fx", "cluster", str(PENGUINS)]
-    options = ["-k", "3", "--drop", "year", "--backend", backend, "--out", str(there)]
+    options = ["-k", "3", "--drop", "year", "--backend", backend, "--no-report"]
+    options += ["--out", str(there)]
     subprocess.run([*command, *options], check=True, capture_output=True)
     assert [row["cluster"] for row in rows(there / "labels.csv")] == here
     assert summary(there)["result"]["inertia"] == pytest.approx(summary(out)["result"]["inertia"])
@@ -195,6 +198,28 @@ def test_missing_values_and_constant_columns(run, tmp_path):
     assert [row["cluster"] != "" for row in rows(out / "labels.csv")] == np.all(
         cells != "", axis=1
     ).tolist()
+
+
+@pytest.mark.parametrize("how", ["mean", "median"])
+def test_missing_values_are_filled(run, tmp_path, how):
+    rng = np.random.default_rng(0)
+    x = np.repeat([[0.0, 0.0, 0.0], [90.0, 80.0, 70.0]], 100, axis=0) + rng.normal(size=(200, 3))
+    x[rng.random(x.shape) < 0.3] = np.nan
+    cells = np.where(np.isnan(x), "", np.char.mod("%.9f", x))
+    text = "a,b,c\n" + "".join(",".join(row) + "\n" for row in cells)
+    path = write(tmp_path / "t.csv", text)
+    output, out = run(path, "--missing", how)
+    empty = np.isnan(x).all(axis=1)
+    assert 0 < empty.sum() < 20
+    assert f"{empty.sum()} rows without any value" in output
+    gaps, total = int(np.isnan(x[~empty]).sum()), 3 * int((~empty).sum())
+    assert f"{gaps} missing values ({gaps / total:.1%}) with the {how} of the column" in output
+    assert [row["cluster"] == "" for row in rows(out / "labels.csv")] == empty.tolist()
+    fill = getattr(np, f"nan{how}")(x[~empty], axis=0)
+    np.testing.assert_allclose(summary(out)["fill"], fill, rtol=1e-6)
+    output, _ = run(path)
+    lost = int(np.isnan(x).any(axis=1).sum())
+    assert f"that is {lost / 200:.0%} of the rows: --missing median would fill" in output
 
 
 def test_columns_in_the_order_asked_for(run, tmp_path):
@@ -286,7 +311,7 @@ def test_without_out_nothing_is_written(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("where", ["kmeans_fx.kmeans", "kmeans_fx.cli.writing._write_summary"])
+@pytest.mark.parametrize("where", ["kmeans_fx.kmeans", "kmeans_fx.cli.results.write_json"])
 def test_an_interrupt_leaves_earlier_files_as_they_were(run, monkeypatch, where):
     from click.testing import CliRunner
 
@@ -299,7 +324,9 @@ def test_an_interrupt_leaves_earlier_files_as_they_were(run, monkeypatch, where)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(where, interrupt)
-    result = CliRunner().invoke(app, ["cluster", str(PENGUINS), "-k", "5", "--out", str(out)])
+    result = CliRunner().invoke(
+        app, ["cluster", str(PENGUINS), "-k", "5", "--no-report", "--out", str(out)]
+    )
     assert result.exit_code not in (0, 2)
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 

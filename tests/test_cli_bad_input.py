@@ -39,9 +39,11 @@ def refused(tmp_path):
         ("", "table.csv is empty"),
         ("\n \n", "table.csv is empty"),
         ("a,b\n", "table.csv has no rows"),
-        ("a,b\n1,2\n", "table.csv has 1 of 1 rows without a missing value; at least two"),
+        ("a,b\n1,2\n", "table.csv has one row; at least two are needed"),
+        ("a,b\n1,\n", "table.csv has one row; at least two are needed"),
         ("a,b\n1,2\n3,\n", "has 1 of 2 rows without a missing value (b lacks 1)"),
         ("a,b\n1,\n,2\n3,NA\n", "has 0 of 3 rows without a missing value (b lacks 2)"),
+        ("a,b\n1,\n,2\n3,NA\n", "at least two are needed; --missing median would fill the gaps"),
         ("a,b\n1,2\n3\n", "table.csv is ragged: row 2 has 1 fields, the first line has 2"),
         ("a,b\n1,2\n3,4,5\n", "table.csv is ragged: row 2 has 3 fields, the first line has 2"),
         ("1,2\n3,4,5\n", "table.csv is ragged: row 2 has 3 fields, the first line has 2"),
@@ -56,6 +58,46 @@ def refused(tmp_path):
 )
 def test_text(refused, content, sentence):
     assert sentence in refused(content)
+
+
+BAD_TABLES = [
+    ("", "table.csv is empty"),
+    ("a,b\n1,2\n3\n", "table.csv is ragged: row 2 has 1 fields, the first line has 2"),
+    ("a,b\nx,y\nz,w\n", "not numeric ('x' in row 1)"),
+    ("a,b\n1,2\n3,inf\n", "table.csv has an infinite value in row 2 of b"),
+    (b"\x93NUMPY\0\1\2", "table.csv is not a text file"),
+]
+# New rows may be one, or alike.
+BAD_TO_FIT = [
+    ("a,b\n1,2\n", "table.csv has one row; at least two are needed"),
+    ("a\n1\n1\n1\n", "table.csv has the same numbers in every row of a"),
+]
+
+
+@pytest.mark.parametrize(
+    ("command", "content", "sentence"),
+    [
+        *(("cluster", *case) for case in BAD_TABLES + BAD_TO_FIT),
+        *(("sweep", *case) for case in BAD_TABLES + BAD_TO_FIT),
+        *(("predict", *case) for case in BAD_TABLES),
+    ],
+)
+def test_every_command_refuses_it(tmp_path, command, content, sentence):
+    from click.testing import CliRunner
+
+    from kmeans_fx.cli.commands import app
+
+    good, bad = tmp_path / "good.csv", tmp_path / "table.csv"
+    good.write_text(GOOD)
+    bad.write_bytes(content.encode() if isinstance(content, str) else content)
+    arguments = [command, str(bad)]
+    if command == "predict":
+        fit = ["cluster", str(good), "-k", "2", "--no-report", "--out", str(tmp_path)]
+        assert CliRunner().invoke(app, fit).exit_code == 0
+        arguments = [command, str(tmp_path / "model.npz"), str(bad)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2, result.output
+    assert sentence in result.stderr
 
 
 @pytest.mark.parametrize(

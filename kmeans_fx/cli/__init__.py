@@ -1,5 +1,6 @@
 """The command line: reads files, calls the public functions, prints and writes."""
 
+import signal
 import sys
 
 
@@ -10,4 +11,6 @@ def main():
     except ModuleNotFoundError as error:
         sys.stderr.write(f'Error: {error}: python -m pip install "kmeans-fx[cli]"\n')
         sys.exit(2)
+    # As Ctrl-C does, so that half-written files go.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     app(prog_name="kmeans-fx")

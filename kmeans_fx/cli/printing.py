@@ -1,98 +1,140 @@
-"""What the command line says: facts and a table on stdout, progress on stderr."""
-
-from contextlib import contextmanager
-from math import floor, log10
+"""What the command line says: facts and tables."""
 
 import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-_LISTED = 8
-_HEADING = 10
-_SCALED = {
-    "standard": "every column to mean 0 and variance 1",
-    "minmax": "every column to the range from 0 to 1",
-    "robust": "every column by its median and interquartile range",
-    "none": "not at all",
-}
+from kmeans_fx.cli.judging import structure, trust_words
+from kmeans_fx.cli.sweeping import says, score_rows
+from kmeans_fx.cli.words import SCALED, aligned, broken, count, gaps, some
 
 
-@contextmanager
-def progress(n_init):
-    """Show on stderr that a fit goes on; yields a callback that shows how far it is."""
-    with Console(stderr=True).status("Clustering") as status:
-        begun = 0
-
-        def show(state):
-            nonlocal begun
-            # The starts run one after the other, each from iteration 1.
-            iteration, moved = int(state.n_iter), float(state.changed)
-            begun += iteration == 1
-            status.update(
-                f"Start {begun} of {n_init}, iteration {iteration}: {moved:.1%} of the rows moved"
-            )
-
-        yield show
-
-
-def print_selection(path, source, selection):
+def print_selection(path, source, selection, missing):
     """Say what was read, what is used, and what is left out and why."""
     used, names = len(selection.values), selection.names
     facts = [
-        ("Read", f"{path} ({source.note}): {_count(source.rows, 'row')}"),
-        ("Used", f"{_count(used, 'row')}, {_count(len(names), 'column')}: {_some(names)}"),
+        ("Read", f"{path} ({source.note}): {count(source.rows, 'row')}"),
+        ("Used", f"{count(used, 'row')}, {count(len(names), 'column')}: {some(names)}"),
+        *gaps(source, selection, missing),
     ]
-    if used < source.rows:
-        facts.append(("Left out", f"{_count(source.rows - used, 'row')} with a missing value"))
     for reason, columns in _by_reason(selection.left_out).items():
-        facts.append(("Left out", f"{_some(columns)}: {reason}"))
+        facts.append(("Left out", f"{some(columns)}: {reason}"))
     if selection.constant:
-        facts.append(("Constant", f"{_some(selection.constant)}: the same in every row"))
-    _print_facts(_console(), facts)
+        facts.append(("Constant", f"{some(selection.constant)}: the same in every row"))
+    print_facts(facts)
 
 
-def print_clusters(clusters, names, choices):
+def print_clusters(clusters, names, options):
     """Say how the fit ended, and one line a cluster."""
-    console, metric = _console(), choices["metric"]
-    how = f"{choices['backend']}, {metric}, {_count(choices['n_init'], 'start')}"
-    units = "" if choices["scale"] == "none" else " in scaled units"
+    metric, k = options["metric"], len(clusters.sizes)
+    how = f"{options['backend']}, {metric}, {count(options['n_init'], 'start')}"
+    units = "" if options["scale"] == "none" else " in scaled units"
     facts = [
-        ("Scaled", _SCALED[choices["scale"]]),
-        ("Fitted", f"{_count(choices['k'], 'cluster')} ({how}, seed {choices['seed']})"),
-        ("Ended", f"after {_count(clusters.n_iter, 'iteration')}. {clusters.status}"),
+        ("Scaled", SCALED[options["scale"]]),
+        ("Fitted", f"{count(k, 'cluster')} ({how}, seed {options['seed']})"),
+        ("Ended", f"after {count(clusters.n_iter, 'iteration')}. {clusters.status}"),
         ("Inertia", f"{clusters.inertia:.6g}{units}"),
     ]
-    _print_facts(console, facts)
+    print_facts(facts)
+    console = _console()
     columns = _table_columns(clusters, names)
     shown = _fitting(columns, console.width)
-    console.print(_table(metric, columns[:shown]))
+    units = "directions of length 1" if metric == "cosine" else "the units of the file"
+    console.print(_table(f"\nCentroids in {units}", columns[:shown]))
     if shown < len(columns):
-        console.print(f"{_count(len(columns) - shown, 'more column')} would not fit here.")
+        console.print(f"{count(len(columns) - shown, 'more column')} would not fit here.")
 
 
-def print_files(paths):
+def print_predicted(path, source, model, found):
+    """Say, beside the labels and so on stderr, how many rows got one."""
+    facts = [
+        ("Read", f"{path} ({source.note}): {count(source.rows, 'row')}"),
+        ("Labelled", f"{count(len(found.labels), 'row')} by {some(model.columns)}"),
+    ]
+    if lost := source.rows - len(found.labels):
+        facts.append(("Left out", f"{count(lost, 'row')} with a missing value"))
+    if found.unused:
+        facts.append(("Left out", f"{some(found.unused)}: not in the model"))
+    sizes = np.bincount(found.labels, minlength=len(model.centroids))
+    sizes = ", ".join(f"{i}: {size:,}" for i, size in enumerate(sizes))
+    print_facts([*facts, ("Clusters", sizes)], stderr=True)
+
+
+def print_quantized(path, source, found, size):
+    """Say how near the new image is to the old one, and what it saves."""
+    before, plain = path.stat().st_size, int(found.bytes_before)
+    facts = [
+        ("Read", f"{path} ({source.note})"),
+        ("Colours", f"{len(found.palette)}"),
+        ("PSNR", f"{float(found.psnr):.2f} dB"),
+        (
+            "Pixels",
+            f"{plain:,} bytes, now {int(found.bytes_after):,}{_saved(plain, found.bytes_after)}",
+        ),
+        ("File", f"{before:,} bytes, now {size:,}{_saved(before, size)}"),
+    ]
+    print_facts(facts)
+
+
+def _saved(before, after):
+    share = 1 - float(after) / before
+    return f": {share:.1%} saved" if share >= 0 else f": {-share:.1%} more"
+
+
+def print_sweep(swept):
+    """One line for every number of clusters, and one for what each criterion says."""
+    where = f"on {count(swept.rows, 'row')}"
+    heading, rows = score_rows(swept.sweep)
+    columns = list(zip(heading, zip(*rows, strict=True), strict=True))
+    _console().print(_table(f"\nCriteria {where}", columns))
+    facts = [
+        (name, f"{'no clear answer' if choice.k is None else f'k = {choice.k}'}. {choice.reason}")
+        for name, choice in says(swept)
+    ]
+    print_facts([*facts, ("", ""), ("Taken", f"k = {swept.k}, by {swept.method}. {swept.reason}")])
+
+
+def print_quality(quality, trust):
+    """Say how good the clusters are, and how far to trust them."""
+    facts = []
+    if np.isfinite(quality.silhouette):
+        facts = [
+            ("Silhouette", f"{quality.silhouette:.3f}: {structure(quality.silhouette)}"),
+            ("Davies-Bouldin", f"{quality.davies_bouldin:.3f} (low is good)"),
+            ("Calinski-Harabasz", f"{quality.calinski_harabasz:.4g} (high is good)"),
+        ]
+    by_words: dict[str, list] = {}
+    for i, value in enumerate(trust.jaccard):
+        by_words.setdefault(trust_words(value), []).append(f"{i} ({value:.2f})")
+    for words, clusters in by_words.items():
+        noun = "cluster" if len(clusters) == 1 else "clusters"
+        facts.append(("Stability", f"{noun} {some(clusters)}: {words}"))
+    facts.append(("Starts", f"agree to {trust.mean:.2f} (adjusted Rand index)"))
+    print_facts(facts)
+
+
+def print_files(paths, nothing="--out DIR saves a report, labels, centroids and a model"):
     """Say what was written."""
-    facts = [("Wrote", str(path)) for path in paths]
-    nothing = ("Wrote", "nothing: --out DIR saves labels, centroids and a summary")
-    _print_facts(_console(), facts or [nothing])
+    print_facts([("Wrote", str(path)) for path in paths] or [("Wrote", f"nothing: {nothing}")])
 
 
-def _console():
-    # A pipe has no width to keep to. Names may hold brackets: no markup.
-    console = Console(markup=False, highlight=False, emoji=False)
-    if not console.is_terminal:
-        console.width = 1000
-    return console
-
-
-def _print_facts(console, facts):
+def print_facts(facts, *, stderr=False):
+    """Labels on the left, what they say on the right."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(min_width=len("Left out"))
     grid.add_column()
     for label, text in facts:
         grid.add_row(label, text)
-    console.print(grid)
+    _console(stderr=stderr).print(grid)
+
+
+def _console(*, stderr=False):
+    # A pipe has no width to keep to. Names may hold brackets: no markup.
+    console = Console(markup=False, highlight=False, emoji=False, stderr=stderr)
+    if not console.is_terminal:
+        console.width = 1000
+    return console
 
 
 def _table_columns(clusters, names):
@@ -102,8 +144,8 @@ def _table_columns(clusters, names):
         ("cluster", [str(i) for i in range(len(sizes))]),
         ("size", [f"{size:,}" for size in sizes]),
         ("share", [f"{share:.1%}" for share in sizes / sizes.sum()]),
-        ("inertia", _aligned(clusters.inertias)),
-        *zip(map(_broken, names), map(_aligned, clusters.centroids.T), strict=True),
+        ("inertia", aligned(clusters.inertias)),
+        *zip(map(broken, names), map(aligned, clusters.centroids.T), strict=True),
     ]
 
 
@@ -117,9 +159,7 @@ def _fitting(columns, width):
     return len(columns)
 
 
-def _table(metric, columns):
-    units = "directions of length 1" if metric == "cosine" else "the units of the file"
-    title = f"\nCentroids in {units}"
+def _table(title, columns):
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
     for heading, _ in columns:
         table.add_column(heading, justify="right", vertical="bottom")
@@ -128,36 +168,8 @@ def _table(metric, columns):
     return table
 
 
-def _aligned(column):
-    """Numbers of one column with the decimals that give its largest four digits."""
-    largest = float(np.max(np.abs(column)))
-    if largest and not 1e-3 <= largest < 1e9:
-        return [f"{value:.3e}" for value in column]
-    decimals = max(0, 3 - floor(log10(largest))) if largest else 0
-    return [f"{value:,.{decimals}f}" for value in column]
-
-
-def _broken(name):
-    """A long name over several lines, broken behind its underscores."""
-    lines = [""]
-    for part in name.replace("_", "_\n").splitlines():
-        if lines[-1] and len(lines[-1]) + len(part) >= _HEADING:
-            lines.append("")
-        lines[-1] += part
-    return "\n".join(lines)
-
-
 def _by_reason(left_out):
     reasons: dict[str, list] = {}
     for name, reason in left_out.items():
         reasons.setdefault(reason, []).append(name)
     return reasons
-
-
-def _count(number, noun):
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def _some(names):
-    rest = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")

@@ -7,6 +7,7 @@ import numpy as np
 
 from kmeans_fx.cli import tables
 from kmeans_fx.cli.errors import BadInputError
+from kmeans_fx.cli.tables import NO_VALUES
 
 
 class Source(NamedTuple):
@@ -48,7 +49,11 @@ def read(path):
     if source.rows == 0:
         msg = f"{path} has no rows"
         raise BadInputError(msg)
-    return source
+    # NaN stored as a number: the readers see an empty column only by its nulls.
+    empty = [name for name, column in source.columns.items() if np.isnan(column).all()]
+    columns = {name: column for name, column in source.columns.items() if name not in empty}
+    left_out = {**source.left_out, **dict.fromkeys(empty, NO_VALUES)}
+    return source._replace(columns=columns, left_out=left_out)
 
 
 def _text(path):

@@ -15,8 +15,8 @@ class Selection(NamedTuple):
     ----------
     names : list of str
     values : array (n, d)
-        Rows without a missing value.
-    complete : bool array (rows,)
+        Rows without a missing value; NaN in the gaps that are to be filled.
+    used : bool array (rows,)
         Which rows of the source these are.
     left_out : dict of str to str
         The other columns, and why.
@@ -26,13 +26,16 @@ class Selection(NamedTuple):
 
     names: list
     values: np.ndarray
-    complete: np.ndarray
+    used: np.ndarray
     left_out: dict
     constant: list
 
 
-def select(source, columns, drop, path):
-    """Take the columns asked for, or all that are numeric, and their complete rows."""
+def select(source, columns, drop, path, *, fill=False):
+    """Take the columns asked for, or all that are numeric, and the rows that can be used.
+
+    Without ``fill`` these are the rows without a missing value, with it all that have a value.
+    """
     wanted, unwanted = _names(columns), _names(drop)
     for option, names in (("--columns", wanted), ("--drop", unwanted)):
         _check_known(source, option, names, path)
@@ -49,12 +52,12 @@ def select(source, columns, drop, path):
     left_out |= {
         name: "not in --columns" for name in source.columns if name not in {*names, *left_out}
     }
-    values, complete = _complete_rows(source, names, path)
+    values, used = _usable_rows(source, names, path, fill)
     constant = [name for name, column in zip(names, values.T, strict=True) if _is_constant(column)]
     if len(constant) == len(names):
         msg = f"{path} has the same numbers in every row of {', '.join(names)}"
         raise BadInputError(msg)
-    return Selection(names, values, complete, left_out, constant)
+    return Selection(names, values, used, left_out, constant)
 
 
 def _names(text):
@@ -71,20 +74,28 @@ def _check_known(source, option, names, path):
             raise BadInputError(msg)
 
 
-def _complete_rows(source, names, path):
+def _usable_rows(source, names, path, fill):
     values = np.column_stack([source.columns[name] for name in names])
     missing = np.isnan(values)
-    complete = ~missing.any(axis=1)
-    if complete.sum() < 2:
-        most = int(np.argmax(missing.sum(axis=0)))
-        lacking = f" ({names[most]} lacks {missing[:, most].sum()})" if missing.any() else ""
-        msg = (
-            f"{path} has {complete.sum()} of {source.rows} rows without a missing value{lacking}; "
-            "at least two are needed"
-        )
-        raise BadInputError(msg)
+    used = ~missing.all(axis=1) if fill else ~missing.any(axis=1)
+    if used.sum() < 2:
+        raise BadInputError(_too_few(source, names, path, missing, fill, int(used.sum())))
     _check_finite(values, names, path)
-    return values if complete.all() else values[complete], complete
+    return values if used.all() else values[used], used
+
+
+def _too_few(source, names, path, missing, fill, count):
+    if source.rows == 1:
+        return f"{path} has one row; at least two are needed"
+    if fill:
+        return f"{path} has {count} of {source.rows} rows with a value; at least two are needed"
+    most = int(np.argmax(missing.sum(axis=0)))
+    lacking = f"{names[most]} lacks {missing[:, most].sum()}"
+    can_fill = (~missing.all(axis=1)).sum() > 1
+    return (
+        f"{path} has {count} of {source.rows} rows without a missing value ({lacking}); "
+        f"at least two are needed{'; --missing median would fill the gaps' if can_fill else ''}"
+    )
 
 
 def _check_finite(values, names, path):
@@ -96,4 +107,5 @@ def _check_finite(values, names, path):
 
 
 def _is_constant(column):
-    return bool(np.all(column == column[0]))
+    known = column[~np.isnan(column)]
+    return bool(np.all(known == known[:1]))

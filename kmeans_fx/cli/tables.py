@@ -13,6 +13,8 @@ from kmeans_fx.cli.errors import BadInputError
 
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _SAMPLE = 1 << 16
+# Why a column without any value is left out.
+NO_VALUES = "no values"
 
 
 def read_text(path):
@@ -144,7 +146,7 @@ def _objection(name, column):
     if not name:
         return "no name in the header"
     if column.null_count == len(column) > 0:
-        return "no values"
+        return NO_VALUES
     kind = column.type
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
         return _not_a_number(column)

@@ -5,96 +5,83 @@ import json
 import os
 import tempfile
 from contextlib import contextmanager
+from math import isnan
 from pathlib import Path
 
 import numpy as np
 
-import kmeans_fx
 from kmeans_fx.cli.errors import BadInputError
 
 
-def check_folder(folder):
+def check_folder(folder, option="--out"):
     """Refuse, before the work, a folder that cannot be written to."""
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not nearest.is_dir():
-        msg = f"--out: {nearest} is not a folder"
+        msg = f"{option}: {nearest} is not a folder"
         raise BadInputError(msg)
     if not os.access(nearest, os.W_OK):
-        msg = f"--out: {nearest} cannot be written to"
+        msg = f"{option}: {nearest} cannot be written to"
         raise BadInputError(msg)
-
-
-def write(folder, about, choices, clusters, selection, shape):
-    """Write labels, centroids, a summary and, of an image, its quantised form.
-
-    Returns
-    -------
-    list of Path
-    """
-    with _staged(folder) as stage:
-        _write_labels(stage / "labels.csv", clusters, selection.complete)
-        _write_centroids(stage / "centroids.csv", clusters, selection.names)
-        _write_summary(stage / "summary.json", about, choices, clusters, selection)
-        if shape is not None:
-            _write_image(stage / "quantized.png", clusters, shape)
-        names = sorted(path.name for path in stage.iterdir())
-    return [folder / name for name in names]
 
 
 @contextmanager
-def _staged(folder):
+def staged(folder):
     """A folder beside the final files, whose content moves there if all goes well."""
+    fresh = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".kmeans-fx-") as stage:
-        yield Path(stage)
-        for path in Path(stage).iterdir():
-            path.replace(folder / path.name)
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".kmeans-fx-") as stage:
+            yield Path(stage)
+            for path in sorted(Path(stage).iterdir()):
+                path.replace(folder / path.name)
+    finally:
+        if fresh and not any(folder.iterdir()):
+            folder.rmdir()
 
 
-def _write_labels(path, clusters, complete):
+@contextmanager
+def staged_file(path):
+    """A path to write to, whose file moves to ``path`` if all goes well."""
+    with staged(path.parent) as stage:
+        yield stage / path.name
+
+
+def write_labels(file, labels, distances, used):
     """One line for every row of the input, empty where the row was left out."""
-    found = zip(clusters.labels.tolist(), clusters.distances.tolist(), strict=True)
+    found = zip(labels.tolist(), distances.tolist(), strict=True)
+    lines = csv.writer(file, lineterminator="\n")
+    lines.writerow(["row", "cluster", "distance"])
+    for row, is_used in enumerate(used.tolist(), start=1):
+        lines.writerow([row, *(next(found) if is_used else ("", ""))])
+
+
+def write_table(path, heading, rows):
+    """A CSV file; a number that is not defined, NaN, stays empty."""
     with path.open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(["row", "cluster", "distance"])
-        for row, used in enumerate(complete.tolist(), start=1):
-            lines.writerow([row, *(next(found) if used else ("", ""))])
+        lines.writerow(heading)
+        lines.writerows([_or_empty(value) for value in row] for row in rows)
 
 
-def _write_centroids(path, clusters, names):
-    with path.open("w", encoding="utf-8", newline="") as file:
-        lines = csv.writer(file, lineterminator="\n")
-        lines.writerow(["cluster", *names])
-        lines.writerows([i, *row] for i, row in enumerate(clusters.centroids.tolist()))
+def _or_empty(value):
+    return "" if isinstance(value, float) and isnan(value) else value
 
 
-def _write_summary(path, about, choices, clusters, selection):
-    """Everything that tells how the result came about, and what applies it to new rows."""
-    summary = {
-        "kmeans_fx": kmeans_fx.__version__,
-        "input": {
-            **about,
-            "rows_used": len(selection.values),
-            "columns": selection.names,
-            "left_out": selection.left_out,
-        },
-        "options": choices,
-        "scaling": {"shift": clusters.shift.tolist(), "scale": clusters.scale.tolist()},
-        "result": {
-            "inertia": clusters.inertia,
-            "n_iter": clusters.n_iter,
-            "status": clusters.status,
-            "sizes": clusters.sizes.tolist(),
-            "inertias": clusters.inertias.tolist(),
-            "centroids": clusters.centroids.tolist(),
-        },
-    }
-    text = json.dumps(summary, indent=2, ensure_ascii=False, allow_nan=False)
+def write_json(path, content):
+    """A JSON file; what is not a finite number becomes null."""
+    text = json.dumps(_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def _write_image(path, clusters, shape):
-    from PIL import Image
-
-    palette = np.clip(np.rint(clusters.centroids), 0, 255).astype(np.uint8)
-    Image.fromarray(palette[clusters.labels].reshape(*shape, 3)).save(path)
+def _plain(content):
+    """Only what JSON knows."""
+    match content:
+        case dict():
+            return {key: _plain(value) for key, value in content.items()}
+        case list() | tuple():
+            return [_plain(value) for value in content]
+        case np.ndarray() | np.generic():
+            return _plain(content.tolist())
+        case float():
+            return content if np.isfinite(content) else None
+    return content
