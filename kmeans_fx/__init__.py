@@ -6,6 +6,13 @@ from kmeans_fx import metrics
 from kmeans_fx._result import KMeansResult
 from kmeans_fx.algorithms.kmeans import kmeans
 from kmeans_fx.algorithms.lloyd import LloydState, lloyd, lloyd_init, lloyd_step
+from kmeans_fx.algorithms.minibatch import (
+    MiniBatchResult,
+    MiniBatchState,
+    minibatch_init,
+    minibatch_kmeans,
+    minibatch_step,
+)
 from kmeans_fx.assign import Assignment, assign, soft_assign
 from kmeans_fx.converge import (
     CONVERGED,
@@ -48,6 +55,8 @@ __all__ = [
     "KMeansResult",
     "LloydState",
     "Metric",
+    "MiniBatchResult",
+    "MiniBatchState",
     "Progress",
     "all_of",
     "any_of",
@@ -67,6 +76,9 @@ __all__ = [
     "lloyd_step",
     "merge_stats",
     "metrics",
+    "minibatch_init",
+    "minibatch_kmeans",
+    "minibatch_step",
     "pairwise_distances",
     "random_partition",
     "random_points",
