@@ -13,6 +13,7 @@ from kmeans_fx.algorithms.minibatch import (
     minibatch_kmeans,
     minibatch_step,
 )
+from kmeans_fx.algorithms.streaming import StreamState, stream_init, stream_step
 from kmeans_fx.assign import Assignment, assign, soft_assign
 from kmeans_fx.converge import (
     CONVERGED,
@@ -58,6 +59,7 @@ __all__ = [
     "MiniBatchResult",
     "MiniBatchState",
     "Progress",
+    "StreamState",
     "all_of",
     "any_of",
     "assign",
@@ -83,5 +85,7 @@ __all__ = [
     "random_partition",
     "random_points",
     "soft_assign",
+    "stream_init",
+    "stream_step",
     "update_centroids",
 ]

@@ -7,7 +7,6 @@ from kmeans_fx._backend.checks import check_k, check_points, check_weights
 from kmeans_fx._backend.fixed_point import program
 from kmeans_fx._backend.loop import while_loop
 from kmeans_fx._backend.mapped import as_plain, rows_together
-from kmeans_fx._backend.members import broadcast_shapes
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, device
 from kmeans_fx._backend.random import as_key
 from kmeans_fx._backend.segment import take_rows
@@ -27,7 +26,7 @@ from kmeans_fx.algorithms._minibatch import (
     advance_minibatch,
     initial_minibatch,
 )
-from kmeans_fx.algorithms._online import local_space, online_centres
+from kmeans_fx.algorithms._online import broadcast_state, local_space, online_centres
 from kmeans_fx.algorithms.kmeans import initial_centroids, restart_keys
 from kmeans_fx.assign import assign
 from kmeans_fx.converge import MAX_ITER, NONFINITE, RUNNING
@@ -99,7 +98,7 @@ def fit_array(x, k, key, weights, search, rules, size, length, max_iter, labels)
         smoothing = max(_LEAST_SMOOTHING, 2 * rows / (n + 1))
         rules = rules._replace(smoothing=min(1.0, smoothing))
     rules = rules._replace(max_steps=max(1, max_iter * n // rows))
-    outputs = _fit(
+    outputs = _minibatch_fit(
         x, weights, centroids, words, portable=_portable(rules), **rules._asdict(),
         runs=how.runs, length=how.length, steps=how.steps, l=n if labels else 0,
     )  # fmt: skip
@@ -107,7 +106,7 @@ def fit_array(x, k, key, weights, search, rules, size, length, max_iter, labels)
 
 
 @program("nd n kd w", "kd l:index . k . .:index .:index")
-def _fit(x, weights, centroids, key, *, runs, length, steps, l, **fields):  # noqa: E741
+def _minibatch_fit(x, weights, centroids, key, *, runs, length, steps, l, **fields):  # noqa: E741
     """The loop over drawn batches, and the labels, as one operation."""
     rules, how, n = Rules(**fields), Plan(runs, length, steps), x.shape[-2]
     xp = array_namespace(x=x)
@@ -119,10 +118,8 @@ def _fit(x, weights, centroids, key, *, runs, length, steps, l, **fields):  # no
         state = MiniBatchState(*loop[:-1])
         return _Loop(*advance_minibatch(rows, shares, key, state, rules), starts)
 
-    state = _broadcast_state(
-        initial_minibatch(centroids, rules.metric),
-        _batch_of((x, 2), (weights, 1), (centroids, 2), (key, 1)),
-    )
+    state = initial_minibatch(centroids, rules.metric)
+    state = broadcast_state(state, (x, 2), (weights, 1), (key, 1))
     loop = while_loop(
         lambda loop: loop.status == RUNNING,
         body,
@@ -270,29 +267,16 @@ def _samples(x, weights, words, search, length):
 def step_minibatch(x, weights, words, state, rules):
     """One step on checked arguments."""
     arrays = (x, weights, words, *state)
-    return MiniBatchState(*_step_program(*arrays, portable=_portable(rules), **rules._asdict()))
+    return MiniBatchState(*_minibatch_step(*arrays, portable=_portable(rules), **rules._asdict()))
 
 
 _STATE = "kd k d . . . .:index .:index .:index"
 
 
 @program("nd n w " + _STATE.replace(":index", ""), _STATE)
-def _step_program(x, weights, key, *state, **fields):
-    batch = _batch_of((x, 2), (weights, 1), (key, 1), (state[0], 2))
-    state = _broadcast_state(MiniBatchState(*state), batch)
+def _minibatch_step(x, weights, key, *state, **fields):
+    state = broadcast_state(MiniBatchState(*state), (x, 2), (weights, 1), (key, 1))
     return tuple(advance_minibatch(x, weights, key, state, Rules(**fields)))
-
-
-def _batch_of(*arrays):
-    """The batch dimensions of arrays with so many core dimensions; None has none."""
-    return broadcast_shapes(*(a.shape[: a.ndim - rank] for a, rank in arrays if a is not None))
-
-
-def _broadcast_state(state, batch):
-    xp = array_namespace(centroids=state.centroids)
-    lead = state.centroids.ndim - 2
-    fields = (xp.broadcast_to(f, (*batch, *f.shape[lead:])) for f in state)
-    return MiniBatchState(*fields)
 
 
 def _portable(rules):

@@ -7,12 +7,20 @@ small move is not lost beside a common offset of the data.
 
 from typing import Any, NamedTuple
 
+from kmeans_fx._backend.members import broadcast_shapes
 from kmeans_fx._backend.namespace import array_namespace
 from kmeans_fx._partition import Space, partition
 from kmeans_fx.distances import as_metric
 from kmeans_fx.update import cluster_means
 
-__all__ = ["Lesson", "check_online_metric", "learn", "local_space", "online_centres"]
+__all__ = [
+    "Lesson",
+    "broadcast_state",
+    "check_online_metric",
+    "learn",
+    "local_space",
+    "online_centres",
+]
 
 
 class Lesson(NamedTuple):
@@ -71,6 +79,14 @@ def online_centres(means, space):
     if space.metric.project is None:
         return means
     return space.metric.project(space.absolute(means)) - space.origin[..., None, :]
+
+
+def broadcast_state(state, *arrays):
+    """A state with the batch dimensions of all ``arrays``: pairs (array, core dimensions)."""
+    xp, lead = array_namespace(centroids=state.centroids), state.centroids.ndim - 2
+    leads = (a.shape[: a.ndim - rank] for a, rank in arrays if a is not None)
+    batch = broadcast_shapes(state.counts.shape[:-1], *leads)
+    return type(state)(*(xp.broadcast_to(f, (*batch, *f.shape[lead:])) for f in state))
 
 
 def check_online_metric(metric):
