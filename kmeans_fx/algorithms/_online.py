@@ -22,6 +22,9 @@ __all__ = [
     "online_centres",
 ]
 
+# Core dimensions of the fields of a state; the others are scalars.
+_RANKS = {"centroids": 2, "counts": 1, "origin": 1}
+
 
 class Lesson(NamedTuple):
     """What a batch taught.
@@ -82,11 +85,14 @@ def online_centres(means, space):
 
 
 def broadcast_state(state, *arrays):
-    """A state with the batch dimensions of all ``arrays``: pairs (array, core dimensions)."""
-    xp, lead = array_namespace(centroids=state.centroids), state.centroids.ndim - 2
-    leads = (a.shape[: a.ndim - rank] for a, rank in arrays if a is not None)
-    batch = broadcast_shapes(state.counts.shape[:-1], *leads)
-    return type(state)(*(xp.broadcast_to(f, (*batch, *f.shape[lead:])) for f in state))
+    """A state with the batch dimensions of its fields and of pairs (array, core dimensions)."""
+    xp = array_namespace(centroids=state.centroids)
+    ranks = [_RANKS.get(name, 0) for name in state._fields]
+    pairs = [*zip(state, ranks, strict=True), *arrays]
+    batch = broadcast_shapes(*(a.shape[: a.ndim - rank] for a, rank in pairs if a is not None))
+    cores = [f.shape[f.ndim - rank :] for f, rank in zip(state, ranks, strict=True)]
+    fields = zip(state, cores, strict=True)
+    return type(state)(*(xp.broadcast_to(f, (*batch, *core)) for f, core in fields))
 
 
 def check_online_metric(metric):
