@@ -35,6 +35,10 @@ class Plan:
         Every contender must begin from the given centroids.
     inertia_within : float or None
         A final inertia that differs from the reference's by more than this share voids the ratio.
+    mapped : bool
+        The contenders get the rows as a memory-mapped file, whose pages are not weighed.
+    reference : str or None
+        The contender that ratios are to, where it is not that of the settings.
     """
 
     task: str
@@ -42,6 +46,8 @@ class Plan:
     seconds: Callable[[list[dict]], float] = lambda replies: replies[-1]["seconds"]
     same_start: bool = False
     inertia_within: float | None = None
+    mapped: bool = False
+    reference: str | None = None
 
 
 @dataclass(frozen=True)
@@ -112,18 +118,18 @@ def _begin(contender, plan, x, start, folder, settings, stack):
     """Start a worker, load the data, and make the first calls, which compile what there is to."""
     if reason := _unfit(contender, plan, x, start):
         raise WorkerError(reason)
-    worker = _start(contender, folder, settings, stack)
+    worker = _start(contender, plan, folder, settings, stack)
     entry = Entry(contender, worker)
     for options in plan.calls(0):
         entry.first = worker.run(plan.task, options)["seconds"]
     return entry
 
 
-def _start(contender, folder, settings, stack) -> Worker:
+def _start(contender, plan, folder, settings, stack) -> Worker:
     worker = Worker(settings.threads, settings.timeout)
     stack.callback(worker.stop)
     paths = {"x": str(folder / "x.npy"), "start": str(folder / "start.npy")}
-    worker.ask("setup", contender=contender.name, **paths)
+    worker.ask("setup", contender=contender.name, mapped=plan.mapped, **paths)
     return worker
 
 
@@ -161,13 +167,14 @@ def _finish(entry, plan, folder, settings) -> bool:
     if not statistics.median(entry.times) > 0.0:
         raise WorkerError("runs too short: the difference of two is lost in the noise")
     with ExitStack() as stack:
-        worker = _start(entry.contender, folder, settings, stack)
+        worker = _start(entry.contender, plan, folder, settings, stack)
         entry.extra = worker.ask("weigh", task=plan.task, options=plan.calls(0)[-1])
     return True
 
 
 def _row(entry, entries, plan, x, workload, settings) -> dict:
-    reference = next((e for e in entries if e.contender.name == settings.reference), None)
+    name = plan.reference or settings.reference
+    reference = next((e for e in entries if e.contender.name == name), None)
     quality = statistics.fmean(entry.inertias)
     row = {
         "shape": list(x.shape),

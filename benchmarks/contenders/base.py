@@ -62,4 +62,5 @@ class Contender:
 
     # lloyd(self, max_iter) -> Outcome   exactly max_iter iterations, or fewer at the fixed point
     # seed(self, key) -> Outcome         k-means++ alone
+    # minibatch(self, key, size) -> Outcome   from batches of that many rows, without labels
     # fit(self, key) -> Outcome          seeding and fit, with the library's defaults, one start

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from . import default, fit, iteration, scaling, seeding, small
+from . import default, fit, iteration, minibatch, scaling, seeding, small
 
 
 class Suite(NamedTuple):
@@ -22,5 +22,6 @@ SUITES = {
         ("default", default),
         ("small", small),
         ("scaling", scaling),
+        ("minibatch", minibatch),
     )
 }
