@@ -115,15 +115,15 @@ def _minibatch_fit(x, weights, centroids, key, *, runs, length, steps, l, **fiel
     def body(loop):
         starts = next_starts(key, n, loop.n_iter, loop.starts, how)
         rows, shares = take_batch(x, weights, loop.n_iter, starts, how)
-        state = MiniBatchState(*loop[:-1])
-        return _Loop(*advance_minibatch(rows, shares, key, state, rules), starts)
+        state = advance_minibatch(rows, shares, key, MiniBatchState(*loop[:-1]), rules)
+        return _Loop(**state._asdict(), starts=starts)
 
     state = initial_minibatch(centroids, rules.metric)
     state = broadcast_state(state, (x, 2), (weights, 1), (key, 1))
     loop = while_loop(
         lambda loop: loop.status == RUNNING,
         body,
-        _Loop(*state, first_starts(state.n_iter, how)),
+        _Loop(**state._asdict(), starts=first_starts(state.n_iter, how)),
         max_steps=rules.max_steps,
     )
     return tuple(_finish(x, weights, MiniBatchState(*loop[:-1]), rules, labels=l > 0))
@@ -185,7 +185,8 @@ def fit_batches(batches, k, key, search, rules, max_iter):
 def _learn_all(batches, words, state, rules):
     """The state after the batches, or after the one at which a rule said to stop."""
     for batch in batches:
-        state = step_minibatch(*_rows_and_weights(batch), words, state, rules)
+        x, weights = _rows_and_weights(batch)
+        state = step_minibatch(x, weights, words, state, rules)
         if int(state.status) != RUNNING:
             break
     return state

@@ -96,11 +96,16 @@ def minibatch_step(
     state : MiniBatchState
     key : int, array (..., 2) or generator
         For reassignment. The number of the step is folded in: give all steps the same.
-    weights, metric, reassignment_ratio, tol, max_no_improvement, chunk_size
+    weights, metric, reassignment_ratio
         As for `minibatch_kmeans`, and the same in every step.
     smoothing : float
         Share of the newest batch in the smoothed inertia, above 0 and at most 1.
+    tol, max_no_improvement
+        As for `minibatch_kmeans`.
     max_steps : int, optional
+        Ask to stop after so many steps.
+    chunk_size : int, optional
+        As for `lloyd`.
 
     Returns
     -------

@@ -203,9 +203,9 @@ _STATE = "kd k d . .:index .:index"
 
 
 @program("nd n " + _STATE.replace(":index", ""), _STATE)
-def _stream_step(x, weights, *state, metric, half_life, unit, chunk_size):
+def _stream_step(x, weights, *fields, metric, half_life, unit, chunk_size):
     xp = array_namespace(x=x)
-    state = broadcast_state(StreamState(*state), (x, 2), (weights, 1))
+    state = broadcast_state(StreamState(*fields), (x, 2), (weights, 1))
     discount = _discount(x, weights, state, half_life, unit)
     lesson = learn(x, weights, state, discount, metric, chunk_size)
     alive = _revive(x, weights, _Alive(lesson.centroids, lesson.counts), metric, chunk_size)
