@@ -1,6 +1,5 @@
-"""Mini-batch k-means from initial centroids to a result: of an array, or of batches."""
+"""Mini-batch k-means of an array: drawn batches in a loop, and the result."""
 
-from itertools import chain
 from typing import Any, NamedTuple
 
 from kmeans_fx._backend.checks import check_k, check_points, check_weights
@@ -9,12 +8,10 @@ from kmeans_fx._backend.loop import while_loop
 from kmeans_fx._backend.mapped import as_plain, rows_together
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, device
 from kmeans_fx._backend.random import as_key
-from kmeans_fx._backend.segment import take_rows
 from kmeans_fx._backend.transform import is_concrete
 from kmeans_fx._partition import partition
 from kmeans_fx.algorithms._batches import (
     Plan,
-    draw_sample,
     first_starts,
     next_starts,
     plan,
@@ -27,16 +24,14 @@ from kmeans_fx.algorithms._minibatch import (
     initial_minibatch,
 )
 from kmeans_fx.algorithms._online import broadcast_state, local_space, online_centres
-from kmeans_fx.algorithms.kmeans import initial_centroids, restart_keys
-from kmeans_fx.assign import assign
-from kmeans_fx.converge import MAX_ITER, NONFINITE, RUNNING
+from kmeans_fx.algorithms._samples import best_start
+from kmeans_fx.converge import NONFINITE, RUNNING
 from kmeans_fx.distances import as_metric
-from kmeans_fx.update import weighted_sum
 
-__all__ = ["MiniBatchResult", "Search", "fit_array", "fit_batches", "step_minibatch"]
+__all__ = ["MiniBatchResult", "checked", "finish_minibatch", "fit_array", "step_minibatch"]
 
-# Of the newest batch in the smoothed inertia: at least, and where the rows are not counted.
-_LEAST_SMOOTHING, _SMOOTHING = 0.02, 0.1
+# Share of the newest batch in the smoothed inertia: it looks back over 2 / 0.02 at most.
+_LEAST_SMOOTHING = 0.02
 
 
 class MiniBatchResult(NamedTuple):
@@ -70,15 +65,6 @@ class MiniBatchResult(NamedTuple):
     status: Any
 
 
-class Search(NamedTuple):
-    """How initial centroids are found: a callable or an array, and so many samples."""
-
-    start: Any
-    n_init: int
-    size: int
-    metric: Any
-
-
 def fit_array(x, k, key, weights, search, rules, size, length, max_iter, labels):
     """Batches drawn from an array, which may be a file."""
     length = length or rows_together(x)
@@ -91,7 +77,7 @@ def fit_array(x, k, key, weights, search, rules, size, length, max_iter, labels)
     weights = check_weights(xp, x, weights)
     words = as_key(key, xp, device(x))
     n = x.shape[0]
-    centroids = _best_start(x, k, words, weights, search, length)
+    centroids = best_start(x, k, words, weights, search, length)
     how = plan(n, size, length)
     rows = how.runs * how.length
     if rules.smoothing is None:
@@ -102,7 +88,7 @@ def fit_array(x, k, key, weights, search, rules, size, length, max_iter, labels)
         x, weights, centroids, words, portable=_portable(rules), **rules._asdict(),
         runs=how.runs, length=how.length, steps=how.steps, l=n if labels else 0,
     )  # fmt: skip
-    return _checked(x, MiniBatchResult(*outputs))
+    return checked(x, MiniBatchResult(*outputs))
 
 
 @program("nd n kd w", "kd l:index . k . .:index .:index")
@@ -126,7 +112,7 @@ def _minibatch_fit(x, weights, centroids, key, *, runs, length, steps, l, **fiel
         _Loop(**state._asdict(), starts=first_starts(state.n_iter, how)),
         max_steps=rules.max_steps,
     )
-    return tuple(_finish(x, weights, MiniBatchState(*loop[:-1]), rules, labels=l > 0))
+    return tuple(finish_minibatch(x, weights, MiniBatchState(*loop[:-1]), rules, labels=l > 0))
 
 
 class _Loop(NamedTuple):
@@ -144,7 +130,7 @@ class _Loop(NamedTuple):
     starts: Any
 
 
-def _finish(x, weights, state, rules, *, labels):
+def finish_minibatch(x, weights, state, rules, *, labels):
     """The result with centroids as the caller sees them, and with labels that are theirs."""
     xp = array_namespace(x=x)
     space, shift = local_space(state, as_metric(rules.metric), rules.chunk_size)
@@ -159,110 +145,6 @@ def _finish(x, weights, state, rules, *, labels):
     return MiniBatchResult(
         centres, found, inertia, state.counts, state.smoothed, state.n_iter, state.status
     )
-
-
-def fit_batches(batches, k, key, search, rules, max_iter):
-    """Batches as they come: of an iterator once, of anything else again and again."""
-    if rules.smoothing is None:
-        rules = rules._replace(smoothing=_SMOOTHING)
-    source = iter(batches)
-    kept, x, weights = _first_rows(source, k, search)
-    xp = array_namespace(x=x)
-    words = as_key(key, xp, device(x))
-    centroids = _best_start(x, k, words, weights, search, 1)
-    centroids = xp.astype(centroids, accumulation_dtype(xp, x.dtype), copy=False)
-    state = initial_minibatch(centroids, rules.metric)
-    for turn in range(max_iter):
-        coming = chain(kept, source) if turn == 0 else iter(batches)
-        state = _learn_all(coming, words, state, rules)
-        if source is batches or int(state.status) != RUNNING:
-            break
-    if int(state.status) == RUNNING:
-        state = state._replace(status=xp.full_like(state.status, MAX_ITER))
-    return _checked(x, _finish(x, None, state, rules, labels=False))
-
-
-def _learn_all(batches, words, state, rules):
-    """The state after the batches, or after the one at which a rule said to stop."""
-    for batch in batches:
-        x, weights = _rows_and_weights(batch)
-        state = step_minibatch(x, weights, words, state, rules)
-        if int(state.status) != RUNNING:
-            break
-    return state
-
-
-def _first_rows(source, k, search):
-    """The first batches as they are, and their rows and weights as one sample."""
-    kept, parts, wanted = [], [], k if not callable(search.start) else max(k, search.size)
-    for batch in source:
-        kept.append(batch)
-        parts.append(_rows_and_weights(batch))
-        if sum(x.shape[0] for x, _ in parts) >= wanted:
-            break
-    found = sum(x.shape[0] for x, _ in parts)
-    if found < k:
-        msg = f"x must hold at least k = {k} rows, got {found} in all batches"
-        raise ValueError(msg)
-    xp = array_namespace(x=parts[0][0])
-    x = xp.concat([x for x, _ in parts], axis=0)
-    if all(weights is None for _, weights in parts):
-        return kept, x, None
-    ones = (
-        xp.ones(x.shape[:1], dtype=accumulation_dtype(xp, x.dtype), device=device(x))
-        for x, _ in parts
-    )
-    return (
-        kept,
-        x,
-        xp.concat([one if w is None else w for one, (_, w) in zip(ones, parts, strict=True)]),
-    )
-
-
-def _rows_and_weights(batch):
-    """The rows (m, d) of a batch and their weights, checked."""
-    x, weights = batch if isinstance(batch, tuple | list) else (batch, None)
-    xp, x = check_points(x=x)
-    if x.ndim != 2:
-        msg = f"x must give batches of shape (m, d), got {tuple(x.shape)}"
-        raise ValueError(msg)
-    return x, check_weights(xp, x, weights)
-
-
-def _best_start(x, k, words, weights, search, length):
-    """Initial centroids from a sample, or those of the best of several samples."""
-    xp = array_namespace(x=x)
-    if not callable(search.start):
-        return initial_centroids(xp, x, k, search.start, words, weights, search.metric)
-    samples = _samples(x, weights, words, search, length)
-    keys = [words]
-    if search.n_init > 1:
-        (found,) = restart_keys(words, r=search.n_init)
-        keys = [found[i, :] for i in range(search.n_init)]
-    starts = [
-        initial_centroids(xp, rows, k, search.start, key, shares, search.metric)
-        for key, (rows, shares) in zip(keys, samples, strict=False)
-    ]
-    if len(starts) == 1:
-        return starts[0]
-    rows, shares = samples[-1]
-    left = [assign(rows, start, metric=search.metric).distances for start in starts]
-    left = xp.stack([weighted_sum(xp, distances, shares) for distances in left])
-    return xp.take(xp.stack(starts), xp.argmin(left)[None], axis=0)[0, ...]
-
-
-def _samples(x, weights, words, search, length):
-    """Pairs (rows, weights): a sample for each start, and one more to judge them by."""
-    xp, n = array_namespace(x=x), x.shape[0]
-    count = search.n_init + (search.n_init > 1)
-    if search.size >= n:
-        return [(x, weights)] * count
-    (index,) = draw_sample(x, words, r=count, s=search.size, length=length)
-
-    def sample(rows):
-        return take_rows(xp, x, rows), None if weights is None else xp.take(weights, rows)
-
-    return [sample(index[i, :]) for i in range(count)]
 
 
 def step_minibatch(x, weights, words, state, rules):
@@ -285,7 +167,7 @@ def _portable(rules):
     return not isinstance(rules.metric, str)
 
 
-def _checked(x, result):
+def checked(x, result):
     """The result in the dtype of x; an error if a value was not finite and can be read."""
     if is_concrete(result.status) and int(result.status) == NONFINITE:
         msg = "x must be finite, got NaN or infinity, or squares that overflow its dtype"

@@ -10,14 +10,10 @@ from kmeans_fx._backend.checks import (
 from kmeans_fx._backend.namespace import device
 from kmeans_fx._backend.random import as_key
 from kmeans_fx.algorithms._minibatch import MiniBatchState, Rules, initial_minibatch
-from kmeans_fx.algorithms._minibatch_fit import (
-    MiniBatchResult,
-    Search,
-    fit_array,
-    fit_batches,
-    step_minibatch,
-)
+from kmeans_fx.algorithms._minibatch_fit import MiniBatchResult, fit_array, step_minibatch
+from kmeans_fx.algorithms._minibatch_iterable import fit_batches
 from kmeans_fx.algorithms._online import check_online_metric
+from kmeans_fx.algorithms._samples import Search
 from kmeans_fx.algorithms.kmeans import check_init
 from kmeans_fx.assign import check_chunk_size
 
