@@ -220,7 +220,7 @@ def test_every_row_is_equally_likely(length):
     x = np.eye(n)
     ours = minibatch_kmeans(
         x, 1, key=0, init=x[:1], batch_size=size, run_length=length,
-        max_iter=2000, max_no_improvement=None, labels=False,
+        max_iter=400, max_no_improvement=None, labels=False,
     )  # fmt: skip
     drawn = float(ours.counts[0])
     share = ours.centroids[0]
@@ -335,14 +335,13 @@ def image():
     return np.ascontiguousarray(rows) / 255.0
 
 
-def groups(n=8000, d=8, k=20, spread=1.0):
+def groups(n=8000, d=8, k=20):
     rng = np.random.default_rng(0)
-    return (spread * rng.normal(size=(k, d)))[rng.integers(k, size=n)] + rng.normal(size=(n, d))
+    return rng.normal(size=(k, d))[rng.integers(k, size=n)] + rng.normal(size=(n, d))
 
 
 SETS = {
     "groups": (groups, 20),
-    "noise": (lambda: groups(spread=0.0), 20),
     "image": (image, 16),
     "duplicates": (lambda: groups(200)[np.random.default_rng(1).integers(200, size=8000)], 40),
 }
@@ -353,7 +352,7 @@ SETS = {
 def test_as_good_as_scikit_learns(digits, name):
     """Mean inertia of a few fits: at most 1% above."""
     make, k = SETS.get(name, (digits[0].copy, 10))
-    x, keys, options = make(), range(4), {"batch_size": 1024, "n_init": 3}
+    x, keys, options = make(), range(16), {"batch_size": 1024, "n_init": 1}
     ours = [inertia(x, minibatch_kmeans(x, k, key=key, **options).centroids) for key in keys]
     with threadpool_limits(1):  # its threads wait for each other at every small batch
         models = [MiniBatchKMeans(k, random_state=key, **options).fit(x) for key in keys]
