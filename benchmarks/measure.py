@@ -37,6 +37,8 @@ class Plan:
         A final inertia that differs from the reference's by more than this share voids the ratio.
     mapped : bool
         The contenders get the rows as a memory-mapped file, whose pages are not weighed.
+    judged : int
+        The inertia is that of every so many-th row.
     reference : str or None
         The contender that ratios are to, where it is not that of the settings.
     """
@@ -47,6 +49,7 @@ class Plan:
     same_start: bool = False
     inertia_within: float | None = None
     mapped: bool = False
+    judged: int = 1
     reference: str | None = None
 
 
@@ -110,7 +113,7 @@ def compare(workload: Workload, planner: Callable, contenders: list, settings: S
         weigh = plan, folder, settings
         entries = [e for e in entries if attempt(e.contender, _finish, e, *weigh)]
         for entry in entries:
-            entry.inertias = [inertia(x, np.load(path)) for path in entry.saved]
+            entry.inertias = [inertia(x[:: plan.judged], np.load(path)) for path in entry.saved]
     return [_row(e, entries, plan, x, workload, settings) for e in entries], skipped
 
 

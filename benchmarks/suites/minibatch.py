@@ -3,7 +3,8 @@
 The seed is the repeat. scikit-learn's ``fit`` draws each batch from an array of probabilities of
 all rows and takes minutes here, so its ``partial_fit`` is timed, on as many batches of the same
 size as kmeans_fx needed to settle, read from the file in its order. The memory is that of
-anonymous pages: those of the file do not count.
+anonymous pages: those of the file do not count. The inertia is that of
+every twentieth row.
 """
 
 from ..data import Workload, blobs
@@ -19,6 +20,7 @@ def plan(x, start):
         "minibatch",
         lambda repeat: [{"key": repeat, "size": BATCH}],
         mapped=True,
+        judged=20,
         reference="scikit-learn-minibatch",
     )
 

@@ -12,7 +12,7 @@ _BYTES = 1 << 16
 
 def rows_together(x):
     """How many neighbouring rows to read at a time: 1 in memory, 64 KiB in a mapped file."""
-    if not hasattr(x, "filename"):
+    if getattr(x, "filename", None) is None:
         return 1
     return max(1, _BYTES // max(1, x.dtype.itemsize * prod(x.shape[1:])))
 
