@@ -20,7 +20,7 @@ from .contenders import ALL
 class Session:
     """One contender with its data loaded. Each public method is a verb of the protocol."""
 
-    def setup(self, contender, x, start, mapped):
+    def setup(self, contender, x, start, mapped=False):
         """Import the library and load the data."""
         self.contender = ALL[contender]()
         for module in self.contender.imports:
