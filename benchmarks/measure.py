@@ -37,6 +37,12 @@ class Plan:
         A final inertia that differs from the reference's by more than this share voids the ratio.
     ruler : callable
         ``(x, result) -> float``: what results are judged by in place of the inertia.
+    mapped : bool
+        The contenders get the rows as a memory-mapped file, whose pages are not weighed.
+    judged : int
+        Results are judged by every so many-th row.
+    reference : str or None
+        The contender that ratios are to, where it is not that of the settings.
     """
 
     task: str
@@ -45,6 +51,9 @@ class Plan:
     same_start: bool = False
     inertia_within: float | None = None
     ruler: Callable[[np.ndarray, np.ndarray], float] = inertia
+    mapped: bool = False
+    judged: int = 1
+    reference: str | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +116,8 @@ def compare(workload: Workload, planner: Callable, contenders: list, settings: S
         weigh = plan, folder, settings
         entries = [e for e in entries if attempt(e.contender, _finish, e, *weigh)]
         for entry in entries:
-            entry.inertias = [plan.ruler(x, np.load(path)) for path in entry.saved]
+            judged = x[:: plan.judged]
+            entry.inertias = [plan.ruler(judged, np.load(path)) for path in entry.saved]
     return [_row(e, entries, plan, x, workload, settings) for e in entries], skipped
 
 
@@ -115,18 +125,18 @@ def _begin(contender, plan, x, start, folder, settings, stack):
     """Start a worker, load the data, and make the first calls, which compile what there is to."""
     if reason := _unfit(contender, plan, x, start):
         raise WorkerError(reason)
-    worker = _start(contender, folder, settings, stack)
+    worker = _start(contender, plan, folder, settings, stack)
     entry = Entry(contender, worker)
     for options in plan.calls(0):
         entry.first = worker.run(plan.task, options)["seconds"]
     return entry
 
 
-def _start(contender, folder, settings, stack) -> Worker:
+def _start(contender, plan, folder, settings, stack) -> Worker:
     worker = Worker(settings.threads, settings.timeout)
     stack.callback(worker.stop)
     paths = {"x": str(folder / "x.npy"), "start": str(folder / "start.npy")}
-    worker.ask("setup", contender=contender.name, **paths)
+    worker.ask("setup", contender=contender.name, mapped=plan.mapped, **paths)
     return worker
 
 
@@ -164,13 +174,14 @@ def _finish(entry, plan, folder, settings) -> bool:
     if not statistics.median(entry.times) > 0.0:
         raise WorkerError("runs too short: the difference of two is lost in the noise")
     with ExitStack() as stack:
-        worker = _start(entry.contender, folder, settings, stack)
+        worker = _start(entry.contender, plan, folder, settings, stack)
         entry.extra = worker.ask("weigh", task=plan.task, options=plan.calls(0)[-1])
     return True
 
 
 def _row(entry, entries, plan, x, workload, settings) -> dict:
-    reference = next((e for e in entries if e.contender.name == settings.reference), None)
+    name = plan.reference or settings.reference
+    reference = next((e for e in entries if e.contender.name == name), None)
     quality = statistics.fmean(entry.inertias)
     row = {
         "shape": list(x.shape),

@@ -5,8 +5,10 @@ import gc
 import os
 import resource
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -32,6 +34,35 @@ def reset_peak() -> bool:
 def peak() -> int:
     """Return the largest number of bytes resident since `reset_peak` (or since the start)."""
     return _read("VmHWM")
+
+
+def anonymous() -> int:
+    """Return the bytes resident now that are no pages of files, once what is free is given back."""
+    resident()
+    return _read("RssAnon")
+
+
+class AnonymousPeak:
+    """A context that looks at `anonymous` memory every few milliseconds: the system keeps no peak.
+
+    Attributes
+    ----------
+    peak : int
+    """
+
+    def __enter__(self) -> Self:
+        self.peak, self._done = _read("RssAnon"), threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.002):
+            self.peak = max(self.peak, _read("RssAnon"))
 
 
 def _read(field: str) -> int:

@@ -6,6 +6,14 @@ from kmeans_fx import images, metrics, plot, preprocess, select, stability
 from kmeans_fx._result import KMeansResult
 from kmeans_fx.algorithms.kmeans import kmeans
 from kmeans_fx.algorithms.lloyd import LloydState, lloyd, lloyd_init, lloyd_step
+from kmeans_fx.algorithms.minibatch import (
+    MiniBatchResult,
+    MiniBatchState,
+    minibatch_init,
+    minibatch_kmeans,
+    minibatch_step,
+)
+from kmeans_fx.algorithms.streaming import StreamState, stream_init, stream_step
 from kmeans_fx.algorithms.trimmed import TrimmedResult, trimmed_kmeans
 from kmeans_fx.assign import Assignment, assign, soft_assign
 from kmeans_fx.converge import (
@@ -50,7 +58,10 @@ __all__ = [
     "KMeansResult",
     "LloydState",
     "Metric",
+    "MiniBatchResult",
+    "MiniBatchState",
     "Progress",
+    "StreamState",
     "TrimmedResult",
     "all_of",
     "anomaly_scores",
@@ -73,6 +84,9 @@ __all__ = [
     "lloyd_step",
     "merge_stats",
     "metrics",
+    "minibatch_init",
+    "minibatch_kmeans",
+    "minibatch_step",
     "pairwise_distances",
     "plot",
     "preprocess",
@@ -81,6 +95,8 @@ __all__ = [
     "select",
     "soft_assign",
     "stability",
+    "stream_init",
+    "stream_step",
     "trimmed_kmeans",
     "update_centroids",
 ]

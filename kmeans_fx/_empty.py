@@ -14,7 +14,7 @@ from kmeans_fx._backend.random import choice, fold_in, randint, uniform
 from kmeans_fx._backend.segment import take_rows
 from kmeans_fx._partition import own_distances
 
-__all__ = ["POLICIES", "copy_nearest", "fill_empty"]
+__all__ = ["POLICIES", "copy_nearest", "fill_empty", "halve_largest"]
 
 # No counter of random_bits reaches this: these draws are not those of an init.
 _STREAM = 1 << 32
@@ -109,6 +109,11 @@ def split(centroids, counts, missing, variance):
     fall together. Needs no rows, so it also works where each process sees its own.
     The mean stays in its place: the inertia cannot rise.
     """
+    return Placed(halve_largest(centroids, counts, missing, variance).centroids)
+
+
+def halve_largest(centroids, counts, missing, variance):
+    """What `split` does; the reach of the result is the counts after it."""
     xp = array_namespace(centroids=centroids)
     k, d = centroids.shape[-2:]
     sign = 1 - 2 * (xp.arange(d, device=device(centroids)) % 2)
@@ -127,7 +132,7 @@ def split(centroids, counts, missing, variance):
             xp.where(first | largest, halved, state.reach),
         )
 
-    return Placed(_fill(body, _Filling(centroids, missing, counts)).centroids)
+    return _fill(body, _Filling(centroids, missing, counts))
 
 
 def copy_nearest(centroids, missing):

@@ -59,6 +59,11 @@ def _spaced(x, k, *, key, weights):
     return x[:: x.shape[0] // k, :][:k, :]
 
 
+def _learnt(x):
+    """A state after a batch, with a centroid that starves."""
+    return kf.minibatch_step(x[1::2, :], kf.minibatch_init(_starts_and_nowhere(x)), key=0)
+
+
 def _kmeans(**options):
     return lambda x: kf.kmeans(x, 3, key=0, **options)
 
@@ -95,6 +100,13 @@ CASES = {
         x, 3, key=0, init=_starts(x), reduce=_twice, empty="keep", max_iter=8
     ),
     "kmeans, callback": _kmeans(callback=lambda state: False),
+    "minibatch_init": lambda x: kf.minibatch_init(_starts(x)),
+    "minibatch_step": lambda x: kf.minibatch_step(x[::2, :], _learnt(x), key=0),
+    "minibatch_kmeans": lambda x: kf.minibatch_kmeans(x, 3, key=0, batch_size=8, max_iter=2),
+    "stream_init": lambda x: kf.stream_init(_starts(x)),
+    "stream_step": lambda x: kf.stream_step(
+        x, kf.stream_init(_starts_and_nowhere(x)), half_life=2, weights=_weights(x)
+    ),
     'lloyd, empty="farthest"': _lloyd("farthest"),
     'lloyd, empty="random"': _lloyd("random"),
     'lloyd, empty="split"': _lloyd("split"),
@@ -147,7 +159,9 @@ def _smooth(result):
         return result.centroids[:3, :], result.inertia
     if isinstance(result, kf.TrimmedResult):
         return result.centroids, result.inertia
-    if isinstance(result, kf.LloydState):
+    if isinstance(result, kf.MiniBatchResult):
+        return (result.centroids,)
+    if isinstance(result, (kf.LloydState, kf.MiniBatchState, kf.StreamState)):
         return result.centroids, result.origin
     if isinstance(result, kf.Assignment):
         return (result.distances,)

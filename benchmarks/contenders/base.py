@@ -69,5 +69,6 @@ class Contender:
 
     # lloyd(self, max_iter) -> Outcome   exactly max_iter iterations, or fewer at the fixed point
     # seed(self, key) -> Outcome         k-means++ alone
+    # minibatch(self, key, size) -> Outcome   from batches of that many rows, without labels
     # fit(self, key) -> Outcome          seeding and fit, with the library's defaults, one start
     # silhouette(self) -> Score          of the labels 0, 1, ..., k - 1, 0, 1, ... of the rows

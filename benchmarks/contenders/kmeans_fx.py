@@ -40,6 +40,13 @@ class _KMeansFx(Contender):
 
         return Score(silhouette_score(self.x, self.labels()))
 
+    def minibatch(self, key, size):
+        import kmeans_fx
+
+        options = {"batch_size": size, "labels": False}
+        result = kmeans_fx.minibatch_kmeans(self.x, self.k, key=key, **options)
+        return Outcome(result.centroids, n_iter=result.n_iter)
+
 
 class NumPy(_KMeansFx):
     name = "kmeans_fx-numpy"

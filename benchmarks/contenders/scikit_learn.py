@@ -54,6 +54,10 @@ class Elkan(Lloyd):
         return task not in ("seed", "silhouette") and super().offers(task)  # as Lloyd's
 
 
+# Batches of ``minibatch``: what kmeans_fx needs until its smoothed inertia falls no more.
+STEPS = 300
+
+
 class MiniBatch(Contender):
     """Another algorithm, with another result: its inertia belongs beside its time."""
 
@@ -65,6 +69,20 @@ class MiniBatch(Contender):
         from sklearn.cluster import MiniBatchKMeans
 
         return outcome(MiniBatchKMeans(self.k, n_init=1, random_state=key).fit(self.x))
+
+    def minibatch(self, key, size):
+        from sklearn.cluster import MiniBatchKMeans
+
+        options = {"init_size": 3 * size, "compute_labels": False, "batch_size": size}
+        model = MiniBatchKMeans(self.k, n_init=1, random_state=key, **options)
+        # From another place in each repeat.
+        first = key * STEPS * size % len(self.x)
+        model.partial_fit(self.x[first : first + 3 * size])
+        for step in range(3, STEPS):
+            rows = self.x[first + step * size : first + (step + 1) * size]
+            if len(rows):  # a quick look has fewer
+                model.partial_fit(rows)
+        return Outcome(model.cluster_centers_, n_iter=STEPS)
 
 
 def outcome(model):

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from . import default, fit, iteration, scaling, seeding, silhouette, small
+from . import default, fit, iteration, minibatch, scaling, seeding, silhouette, small
 
 
 class Suite(NamedTuple):
@@ -23,5 +23,6 @@ SUITES = {
         ("small", small),
         ("scaling", scaling),
         ("silhouette", silhouette),
+        ("minibatch", minibatch),
     )
 }

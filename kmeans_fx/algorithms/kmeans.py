@@ -18,7 +18,7 @@ from kmeans_fx.algorithms._options import check_options
 from kmeans_fx.algorithms.lloyd import fit
 from kmeans_fx.init import INITS
 
-__all__ = ["best_fit", "check_init", "kmeans"]
+__all__ = ["best_fit", "check_init", "initial_centroids", "kmeans", "restart_keys"]
 
 
 def kmeans(
@@ -110,15 +110,16 @@ def kmeans(
 def best_fit(xp, x, k, start, words, weights, metric, run, n_init, together=True):
     """The best of ``n_init`` restarts of ``run(x, centroids, weights, words)``."""
     if n_init == 1:
-        centroids = _centroids(xp, x, k, start, words, weights, metric)
+        centroids = initial_centroids(xp, x, k, start, words, weights, metric)
         return run(x, centroids, weights, words)
-    (keys,) = _restart_keys(words, r=n_init)
+    (keys,) = restart_keys(words, r=n_init)
     restarts = _side_by_side if together else _in_turn
     return restarts(xp, x, k, start, keys, weights, metric, run)
 
 
 @program("w", "rw:index")
-def _restart_keys(key, *, r):
+def restart_keys(key, *, r):
+    """A key for each restart."""
     # A program, because torch.compile takes minutes over the arithmetic of a key.
     return (split(key, r),)
 
@@ -143,7 +144,8 @@ def _takes_metric(start):
     return getattr(start, "func", start) in INITS.values()
 
 
-def _centroids(xp, x, k, start, words, weights, metric):
+def initial_centroids(xp, x, k, start, words, weights, metric):
+    """The centroids to start from: those that are given, or those that ``start`` finds."""
     if not callable(start):
         centroids = check_features(xp, x, init=start)
     elif _takes_metric(start):
@@ -164,7 +166,7 @@ def _side_by_side(xp, x, k, start, keys, weights, metric, run):
     if _takes_metric(start):
         centroids = start(rows, k, key=keys, weights=shares, metric=metric)
     else:
-        each = [_centroids(xp, x, k, start, key, weights, metric) for key in _rows(keys)]
+        each = [initial_centroids(xp, x, k, start, key, weights, metric) for key in _rows(keys)]
         centroids = xp.stack(each, axis=-3)
     restarts = run(rows, centroids, shares, keys)
     return best_of(restarts)
@@ -174,7 +176,7 @@ def _in_turn(xp, x, k, start, keys, weights, metric, run):
     """Restarts one after the other, because the caller watches."""
     results = []
     for key in _rows(keys):
-        centroids = _centroids(xp, x, k, start, key, weights, metric)
+        centroids = initial_centroids(xp, x, k, start, key, weights, metric)
         results.append(run(x, centroids, weights, key))
     fields = (xp.stack(field) for field in zip(*results, strict=True))
     return best_of(type(results[0])(*fields))

@@ -1,0 +1,176 @@
+"""Mini-batch k-means of an array: drawn batches in a loop, and the result."""
+
+from typing import Any, NamedTuple
+
+from kmeans_fx._backend.checks import check_k, check_points, check_weights
+from kmeans_fx._backend.fixed_point import program
+from kmeans_fx._backend.loop import while_loop
+from kmeans_fx._backend.mapped import as_plain, rows_together
+from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, device
+from kmeans_fx._backend.random import as_key
+from kmeans_fx._backend.transform import is_concrete
+from kmeans_fx._partition import partition
+from kmeans_fx.algorithms._batches import (
+    Plan,
+    first_starts,
+    next_starts,
+    plan,
+    take_batch,
+)
+from kmeans_fx.algorithms._minibatch import (
+    MiniBatchState,
+    Rules,
+    advance_minibatch,
+    initial_minibatch,
+)
+from kmeans_fx.algorithms._online import broadcast_state, local_space, online_centres
+from kmeans_fx.algorithms._samples import best_start
+from kmeans_fx.converge import NONFINITE, RUNNING
+from kmeans_fx.distances import as_metric
+
+__all__ = ["MiniBatchResult", "checked", "finish_minibatch", "fit_array", "step_minibatch"]
+
+# Share of the newest batch in the smoothed inertia: it looks back over 2 / 0.02 at most.
+_LEAST_SMOOTHING = 0.02
+
+
+class MiniBatchResult(NamedTuple):
+    """Centroids learnt from batches.
+
+    Attributes
+    ----------
+    centroids : array (k, d)
+        In the dtype of ``x``.
+    labels : integer array (n,) or (0,)
+        Of all rows, if asked for.
+    inertia : array ()
+        Weighted sum of the distances of all rows to the centroids; NaN without labels.
+    counts : array (k,)
+        Weight of all rows that each centroid is the mean of.
+    smoothed : array ()
+        Exponentially weighted mean over the batches of the distance per unit of weight;
+        infinite after a single batch.
+    n_iter : integer array ()
+        Steps: batches that were learnt from.
+    status : integer array ()
+        See `describe`; MAX_ITER is also the end of the batches.
+    """
+
+    centroids: Any
+    labels: Any
+    inertia: Any
+    counts: Any
+    smoothed: Any
+    n_iter: Any
+    status: Any
+
+
+def fit_array(x, k, key, weights, search, rules, size, length, max_iter, labels):
+    """Batches drawn from an array, which may be a file."""
+    length = length or rows_together(x)
+    x, weights = as_plain(x), as_plain(weights)
+    xp, x = check_points(x=x)
+    if x.ndim != 2:
+        msg = f"x must have shape (n, d), got {tuple(x.shape)}"
+        raise ValueError(msg)
+    k = check_k(k, x)
+    weights = check_weights(xp, x, weights)
+    words = as_key(key, xp, device(x))
+    n = x.shape[0]
+    centroids = best_start(x, k, words, weights, search, length)
+    how = plan(n, size, length)
+    rows = how.runs * how.length
+    if rules.smoothing is None:
+        smoothing = max(_LEAST_SMOOTHING, 2 * rows / (n + 1))
+        rules = rules._replace(smoothing=min(1.0, smoothing))
+    rules = rules._replace(max_steps=max(1, max_iter * n // rows))
+    outputs = _minibatch_fit(
+        x, weights, centroids, words, portable=_portable(rules), **rules._asdict(),
+        runs=how.runs, length=how.length, steps=how.steps, l=n if labels else 0,
+    )  # fmt: skip
+    return checked(x, MiniBatchResult(*outputs))
+
+
+@program("nd n kd w", "kd l:index . k . .:index .:index")
+def _minibatch_fit(x, weights, centroids, key, *, runs, length, steps, l, **fields):  # noqa: E741
+    """The loop over drawn batches, and the labels, as one operation."""
+    rules, how, n = Rules(**fields), Plan(runs, length, steps), x.shape[-2]
+    xp = array_namespace(x=x)
+    centroids = xp.astype(centroids, accumulation_dtype(xp, x.dtype), copy=False)
+
+    def body(loop):
+        starts = next_starts(key, n, loop.n_iter, loop.starts, how)
+        rows, shares = take_batch(x, weights, loop.n_iter, starts, how)
+        state = advance_minibatch(rows, shares, key, MiniBatchState(*loop[:-1]), rules)
+        return _Loop(**state._asdict(), starts=starts)
+
+    state = initial_minibatch(centroids, rules.metric)
+    state = broadcast_state(state, (x, 2), (weights, 1), (key, 1))
+    loop = while_loop(
+        lambda loop: loop.status == RUNNING,
+        body,
+        _Loop(**state._asdict(), starts=first_starts(state.n_iter, how)),
+        max_steps=rules.max_steps,
+    )
+    return tuple(finish_minibatch(x, weights, MiniBatchState(*loop[:-1]), rules, labels=l > 0))
+
+
+class _Loop(NamedTuple):
+    """A MiniBatchState, and the first rows of the batches to come."""
+
+    centroids: Any
+    counts: Any
+    origin: Any
+    smoothed: Any
+    best: Any
+    since: Any
+    stale: Any
+    n_iter: Any
+    status: Any
+    starts: Any
+
+
+def finish_minibatch(x, weights, state, rules, *, labels):
+    """The result with centroids as the caller sees them, and with labels that are theirs."""
+    xp = array_namespace(x=x)
+    space, shift = local_space(state, as_metric(rules.metric), rules.chunk_size)
+    centres = space.absolute(online_centres(state.centroids - shift, space))
+    centres = xp.astype(xp.astype(centres, x.dtype), centres.dtype)
+    none = xp.zeros((*state.n_iter.shape, 0), dtype=state.n_iter.dtype, device=device(x))
+    found, inertia = none, xp.full_like(state.smoothed, xp.nan)
+    if labels:
+        relative = centres - space.origin[..., None, :]
+        part = partition(x, relative, weights, space, stats=False, distances=True)
+        found, inertia = part.labels, part.inertia
+    return MiniBatchResult(
+        centres, found, inertia, state.counts, state.smoothed, state.n_iter, state.status
+    )
+
+
+def step_minibatch(x, weights, words, state, rules):
+    """One step on checked arguments."""
+    arrays = (x, weights, words, *state)
+    return MiniBatchState(*_minibatch_step(*arrays, portable=_portable(rules), **rules._asdict()))
+
+
+_STATE = "kd k d . . . .:index .:index .:index"
+
+
+@program("nd n w " + _STATE.replace(":index", ""), _STATE)
+def _minibatch_step(x, weights, key, *state, **fields):
+    state = broadcast_state(MiniBatchState(*state), (x, 2), (weights, 1), (key, 1))
+    return tuple(advance_minibatch(x, weights, key, state, Rules(**fields)))
+
+
+def _portable(rules):
+    """Whether a callable keeps a step from being one opaque operation."""
+    return not isinstance(rules.metric, str)
+
+
+def checked(x, result):
+    """The result in the dtype of x; an error if a value was not finite and can be read."""
+    if is_concrete(result.status) and int(result.status) == NONFINITE:
+        msg = "x must be finite, got NaN or infinity, or squares that overflow its dtype"
+        raise ValueError(msg)
+    xp = array_namespace(x=x)
+    return result._replace(centroids=xp.astype(result.centroids, x.dtype, copy=False))

@@ -1,0 +1,57 @@
+"""Initial centroids from samples of the rows, for data of which a pass is dear."""
+
+from typing import Any, NamedTuple
+
+from kmeans_fx._backend.namespace import array_namespace
+from kmeans_fx._backend.segment import take_rows
+from kmeans_fx.algorithms._batches import draw_sample
+from kmeans_fx.algorithms.kmeans import initial_centroids, restart_keys
+from kmeans_fx.assign import assign
+from kmeans_fx.update import weighted_sum
+
+__all__ = ["Search", "best_start"]
+
+
+class Search(NamedTuple):
+    """How initial centroids are found: a callable or an array, and so many samples."""
+
+    start: Any
+    n_init: int
+    size: int
+    metric: Any
+
+
+def best_start(x, k, words, weights, search, length):
+    """Initial centroids from a sample, or those of the best of several samples."""
+    xp = array_namespace(x=x)
+    if not callable(search.start):
+        return initial_centroids(xp, x, k, search.start, words, weights, search.metric)
+    samples = _samples(x, weights, words, search, length)
+    keys = [words]
+    if search.n_init > 1:
+        (found,) = restart_keys(words, r=search.n_init)
+        keys = [found[i, :] for i in range(search.n_init)]
+    starts = [
+        initial_centroids(xp, rows, k, search.start, key, shares, search.metric)
+        for key, (rows, shares) in zip(keys, samples, strict=False)
+    ]
+    if len(starts) == 1:
+        return starts[0]
+    rows, shares = samples[-1]
+    left = [assign(rows, start, metric=search.metric).distances for start in starts]
+    left = xp.stack([weighted_sum(xp, distances, shares) for distances in left])
+    return xp.take(xp.stack(starts), xp.argmin(left)[None], axis=0)[0, ...]
+
+
+def _samples(x, weights, words, search, length):
+    """Pairs (rows, weights): a sample for each start, and one more to judge them by."""
+    xp, n = array_namespace(x=x), x.shape[0]
+    count = search.n_init + (search.n_init > 1)
+    if search.size >= n:
+        return [(x, weights)] * count
+    (index,) = draw_sample(x, words, r=count, s=search.size, length=length)
+
+    def sample(rows):
+        return take_rows(xp, x, rows), None if weights is None else xp.take(weights, rows)
+
+    return [sample(index[i, :]) for i in range(count)]
