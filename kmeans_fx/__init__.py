@@ -4,8 +4,10 @@ from importlib.metadata import PackageNotFoundError, version
 
 from kmeans_fx import metrics
 from kmeans_fx._result import KMeansResult
+from kmeans_fx.algorithms.fuzzy import FuzzyResult, fuzzy_assign, fuzzy_cmeans
 from kmeans_fx.algorithms.kmeans import kmeans
 from kmeans_fx.algorithms.lloyd import LloydState, lloyd, lloyd_init, lloyd_step
+from kmeans_fx.algorithms.soft import SoftKMeansResult, soft_kmeans
 from kmeans_fx.assign import Assignment, assign, soft_assign
 from kmeans_fx.converge import (
     CONVERGED,
@@ -30,6 +32,8 @@ from kmeans_fx.init import (
     random_partition,
     random_points,
 )
+from kmeans_fx.relaxed import gumbel_assign, straight_through_assign
+from kmeans_fx.transport import BalancedAssignment, sinkhorn_assign
 from kmeans_fx.update import ClusterStats, cluster_stats, merge_stats, update_centroids
 
 try:
@@ -44,11 +48,14 @@ __all__ = [
     "RUNNING",
     "STOPPED",
     "Assignment",
+    "BalancedAssignment",
     "ClusterStats",
+    "FuzzyResult",
     "KMeansResult",
     "LloydState",
     "Metric",
     "Progress",
+    "SoftKMeansResult",
     "all_of",
     "any_of",
     "assign",
@@ -56,6 +63,9 @@ __all__ = [
     "cluster_stats",
     "describe",
     "farthest_first",
+    "fuzzy_assign",
+    "fuzzy_cmeans",
+    "gumbel_assign",
     "has_converged",
     "inertia_change",
     "kmeans",
@@ -70,6 +80,9 @@ __all__ = [
     "pairwise_distances",
     "random_partition",
     "random_points",
+    "sinkhorn_assign",
     "soft_assign",
+    "soft_kmeans",
+    "straight_through_assign",
     "update_centroids",
 ]

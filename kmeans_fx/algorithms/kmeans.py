@@ -17,7 +17,7 @@ from kmeans_fx.algorithms._options import check_options
 from kmeans_fx.algorithms.lloyd import fit
 from kmeans_fx.init import INITS
 
-__all__ = ["kmeans"]
+__all__ = ["check_init", "initial_centroids", "kmeans"]
 
 
 def kmeans(
@@ -101,9 +101,9 @@ def kmeans(
     options = check_options(
         x, metric, max_iter, tol, empty, key, algorithm, chunk_size, reduce, callback, history
     )
-    start = _check_init(init, n_init, reduce)
+    start = check_init(init, n_init, reduce)
     if n_init == 1:
-        centroids = _centroids(xp, x, k, start, words, weights, metric)
+        centroids = initial_centroids(xp, x, k, start, words, weights, metric)
         return fit(x, centroids, weights, words, options)
     (keys,) = _restart_keys(words, r=n_init)
     restarts = _side_by_side if callback is None else _in_turn
@@ -116,7 +116,7 @@ def _restart_keys(key, *, r):
     return (split(key, r),)
 
 
-def _check_init(init, n_init, reduce):
+def check_init(init, n_init, reduce):
     """A callable, or the array of centroids."""
     if isinstance(init, str):
         if reduce is not None:
@@ -131,7 +131,7 @@ def _check_init(init, n_init, reduce):
     return init
 
 
-def _centroids(xp, x, k, start, words, weights, metric):
+def initial_centroids(xp, x, k, start, words, weights, metric):
     if not callable(start):
         centroids = check_features(xp, x, init=start)
     elif start in INITS.values():
@@ -152,7 +152,7 @@ def _side_by_side(xp, x, k, start, keys, weights, metric, options):
     if start in INITS.values():
         centroids = start(rows, k, key=keys, weights=shares, metric=metric)
     else:
-        each = [_centroids(xp, x, k, start, key, weights, metric) for key in _rows(keys)]
+        each = [initial_centroids(xp, x, k, start, key, weights, metric) for key in _rows(keys)]
         centroids = xp.stack(each, axis=-3)
     restarts = fit(rows, centroids, shares, keys, options)
     return best_of(restarts)
@@ -162,7 +162,7 @@ def _in_turn(xp, x, k, start, keys, weights, metric, options):
     """Restarts one after the other, because the caller watches."""
     results = []
     for key in _rows(keys):
-        centroids = _centroids(xp, x, k, start, key, weights, metric)
+        centroids = initial_centroids(xp, x, k, start, key, weights, metric)
         results.append(fit(x, centroids, weights, key, options))
     fields = (xp.stack(field) for field in zip(*results, strict=True))
     return best_of(KMeansResult(*fields))

@@ -9,17 +9,15 @@ from kmeans_fx._backend.checks import (
     check_points,
     check_weights,
 )
-from kmeans_fx._backend.fixed_point import call, program
 from kmeans_fx._backend.members import broadcast_shapes
 from kmeans_fx._backend.namespace import (
     accumulation_dtype,
     array_namespace,
     device,
     index_dtype,
-    is_numpy_namespace,
 )
 from kmeans_fx._backend.segment import segment_stats, segment_sum
-from kmeans_fx._backend.transform import is_concrete, quiet, tracks_gradients
+from kmeans_fx._backend.transform import is_concrete
 from kmeans_fx._partition import centred_space, cluster_centres, map_rows
 from kmeans_fx.metrics._labels import number, within
 from kmeans_fx.update import ClusterStats
@@ -31,7 +29,6 @@ __all__ = [
     "checked",
     "in_range",
     "refuse_trivial",
-    "score",
 ]
 
 
@@ -67,33 +64,6 @@ def _same_k(k, given):
         msg = f"k must be the number of centroids, {given}, got {k}"
         raise ValueError(msg)
     return given
-
-
-def score(inputs, outputs):
-    """Register ``function(*arrays, **options)`` as a program that has derivatives.
-
-    Where one may be asked for it runs in the open, elsewhere as one opaque operation.
-    """
-
-    def register(function):
-        launch = program(inputs, outputs)(function)
-
-        def run(*arrays, portable=False, **options):
-            if not portable and not tracks_gradients(*arrays):
-                return launch(*arrays, **options)
-            given = [array for array in arrays if array is not None]
-            present = tuple(array is not None for array in arrays)
-            xp = array_namespace(x=given[0])
-            with quiet(xp):
-                results = call(function.__name__, present, tuple(options.items()), given)
-            place = device(given[0])
-            return tuple(
-                xp.asarray(r, device=place) if is_numpy_namespace(xp) else r for r in results
-            )
-
-        return run
-
-    return register
 
 
 def centres_of(x, labels, weights, k, metric):
