@@ -4,9 +4,22 @@ from importlib.metadata import PackageNotFoundError, version
 
 from kmeans_fx import metrics
 from kmeans_fx._result import KMeansResult
+from kmeans_fx.algorithms.density import (
+    mixture_aic,
+    mixture_bic,
+    mixture_log_prob,
+    mixture_responsibilities,
+)
 from kmeans_fx.algorithms.fuzzy import FuzzyResult, fuzzy_assign, fuzzy_cmeans
 from kmeans_fx.algorithms.kmeans import kmeans
 from kmeans_fx.algorithms.lloyd import LloydState, lloyd, lloyd_init, lloyd_step
+from kmeans_fx.algorithms.mixture import (
+    MixtureResult,
+    MixtureState,
+    gaussian_mixture,
+    mixture_init,
+    mixture_step,
+)
 from kmeans_fx.algorithms.soft import SoftKMeansResult, soft_kmeans
 from kmeans_fx.assign import Assignment, assign, soft_assign
 from kmeans_fx.converge import (
@@ -54,6 +67,8 @@ __all__ = [
     "KMeansResult",
     "LloydState",
     "Metric",
+    "MixtureResult",
+    "MixtureState",
     "Progress",
     "SoftKMeansResult",
     "all_of",
@@ -65,6 +80,7 @@ __all__ = [
     "farthest_first",
     "fuzzy_assign",
     "fuzzy_cmeans",
+    "gaussian_mixture",
     "gumbel_assign",
     "has_converged",
     "inertia_change",
@@ -77,6 +93,12 @@ __all__ = [
     "lloyd_step",
     "merge_stats",
     "metrics",
+    "mixture_aic",
+    "mixture_bic",
+    "mixture_init",
+    "mixture_log_prob",
+    "mixture_responsibilities",
+    "mixture_step",
     "pairwise_distances",
     "random_partition",
     "random_points",

@@ -1,6 +1,7 @@
 """Hard choices that pass a gradient: straight through, and by Gumbel noise."""
 
 from kmeans_fx._backend.fixed_point import program
+from kmeans_fx._backend.members import broadcast_shapes
 from kmeans_fx._backend.namespace import array_namespace, device
 from kmeans_fx._backend.random import as_key, uniform
 from kmeans_fx._backend.segment import one_hot
@@ -127,7 +128,8 @@ def _gumbel_noise(scores, key):
     xp = array_namespace(scores=scores)
     # Half a step away from 0 and 1, where a logarithm is infinite.
     draws = uniform(key, scores.shape[-2:], scores.dtype) + 2.0**-24
-    return (-xp.log(-xp.log(draws)),)
+    batch = broadcast_shapes(tuple(scores.shape[:-2]), tuple(key.shape[:-1]))
+    return (xp.broadcast_to(-xp.log(-xp.log(draws)), (*batch, *scores.shape[-2:])),)
 
 
 def _straight_through(shares):

@@ -73,7 +73,7 @@ def program(inputs, outputs):
     """
 
     def register(function):
-        name = function.__name__
+        name = _name(function)
         _PROGRAMS[name] = Program(function, _parse(inputs), _parse(outputs))
 
         def launch(*arrays, portable=False, **options):
@@ -83,6 +83,10 @@ def program(inputs, outputs):
         return launch
 
     return register
+
+
+def _name(function):
+    return f"{function.__module__}.{function.__name__}"
 
 
 def differentiable(inputs, outputs):
@@ -97,7 +101,7 @@ def differentiable(inputs, outputs):
         def run(*arrays, portable=False, **options):
             if not portable and not tracks_gradients(*arrays):
                 return launch(*arrays, **options)
-            return _openly(function.__name__, arrays, tuple(sorted(options.items())), portable)
+            return _openly(_name(function), arrays, tuple(sorted(options.items())), portable)
 
         return run
 

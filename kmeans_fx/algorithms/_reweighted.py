@@ -83,8 +83,10 @@ def _check_schedule(schedule):
 def _noise(centroids, key, *, s):
     """Uniform numbers from -1 to 1: a program, because compilers take long over a key."""
     dtype = accumulation_dtype(array_namespace(centroids=centroids), centroids.dtype)
-    k, d = centroids.shape[-2:]
-    return (uniform(key, (s, k, d), dtype) * 2.0 - 1.0,)
+    core = (s, *centroids.shape[-2:])
+    batch = broadcast_shapes(tuple(centroids.shape[:-2]), tuple(key.shape[:-1]))
+    draws = uniform(key, core, dtype) * 2.0 - 1.0
+    return (array_namespace(draws=draws).broadcast_to(draws, (*batch, *core)),)
 
 
 class _State(NamedTuple):
