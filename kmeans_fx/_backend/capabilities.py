@@ -105,7 +105,6 @@ ROWS = (
     Row('lloyd, empty="merge"', {}),
     Row('lloyd, empty="keep"', {}),
     Row("soft_kmeans", {}),
-    Row("soft_kmeans, schedule", {}),
     Row('soft_kmeans, gradient="unrolled"', {}),
     Row("fuzzy_cmeans", {}),
     Row("fuzzy_assign", {}),
