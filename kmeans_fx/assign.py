@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from kmeans_fx._backend.checks import check_features, check_finite, check_integer, check_points
 from kmeans_fx._backend.fixed_point import program
-from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace
+from kmeans_fx._backend.namespace import accumulation_dtype
 from kmeans_fx._backend.segment import take_rows
 from kmeans_fx._partition import centred_space, partition
 from kmeans_fx._soft import soft_scores, softmax

@@ -51,9 +51,7 @@ def straight_through_assign(x, centroids, /, *, temperature=1.0, metric="sqeucli
     >>> straight_through_assign(np.array([[0.4]]), np.array([[0.0], [1.0]]))
     array([[1., 0.]])
     """
-    return _straight_through(
-        soft_assign(x, centroids, temperature=temperature, metric=metric)
-    )
+    return _straight_through(soft_assign(x, centroids, temperature=temperature, metric=metric))
 
 
 def gumbel_assign(

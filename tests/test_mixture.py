@@ -61,9 +61,7 @@ def test_equals_scikit_learn(xp, asarray, to_numpy, dtype, tol, kind):
     x, start = problem()
     theirs = peer(kind, x, start, tol=1e-3)
     rows = asarray(xp, x, dtype)
-    ours = gaussian_mixture(
-        rows, 3, key=0, init=asarray(xp, start, dtype), covariance=kind
-    )
+    ours = gaussian_mixture(rows, 3, key=0, init=asarray(xp, start, dtype), covariance=kind)
     close = {"rtol": 20 * tol(dtype), "atol": 20 * tol(dtype)}
     assert ours.means.dtype == ours.covariances.dtype == dtype
     assert int(ours.status) == CONVERGED
@@ -114,9 +112,7 @@ def test_k_means_is_the_limit_of_no_variance(xp, asarray, to_numpy):
     lloyd = kf.lloyd_step(rows, kf.lloyd_init(rows, start))
     even = xp.ones_like(mixture.proportions) / 3
     for _ in range(12):
-        np.testing.assert_allclose(
-            to_numpy(mixture.means), to_numpy(lloyd.centroids), atol=1e-4
-        )
+        np.testing.assert_allclose(to_numpy(mixture.means), to_numpy(lloyd.centroids), atol=1e-4)
         tiny = xp.full_like(mixture.covariances, 1e-5)
         cold = mixture._replace(covariances=tiny, proportions=even)
         mixture = mixture_step(rows, cold, covariance="spherical", reg_covar=0.0)

@@ -129,9 +129,7 @@ def test_offset_costs_nothing(xp, asarray, to_numpy):
     options = {"key": 0, "temperature": 2.0}
     near = soft_kmeans(asarray(xp, x), 3, init=asarray(xp, x[::20]), **options)
     far = soft_kmeans(asarray(xp, x + 1000), 3, init=asarray(xp, x[::20] + 1000), **options)
-    np.testing.assert_allclose(
-        to_numpy(far.centroids) - 1000, to_numpy(near.centroids), atol=2e-3
-    )
+    np.testing.assert_allclose(to_numpy(far.centroids) - 1000, to_numpy(near.centroids), atol=2e-3)
 
 
 @pytest.mark.backend("numpy", "jax", "torch")

@@ -83,7 +83,7 @@ def log_joint(components, kind):
     """
     means, covariances, proportions = components
     xp = array_namespace(means=means)
-    k, d = means.shape[-2:]
+    d = means.shape[-1]
     if kind in ("full", "tied"):
         whiten = inverse_cholesky(covariances)
         eye = xp.eye(d, dtype=whiten.dtype, device=device(whiten))
@@ -175,6 +175,4 @@ def estimate(components, found, kind, reg_covar):
         outer = outer if kind == "diag" else xp.mean(outer, axis=-1, keepdims=True)
         # Rounding may leave a variance of equal rows slightly negative.
         spread = xp.clip(squares / shares - outer, 0.0, None) + reg_covar
-    return Components(
-        means + shift, xp.where(here, spread, covariances), found.counts / total
-    )
+    return Components(means + shift, xp.where(here, spread, covariances), found.counts / total)

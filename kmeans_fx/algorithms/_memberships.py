@@ -117,7 +117,5 @@ def finish(x, centroids, weights, parameter, space, kind):
         return (xp.argmin(far, axis=-1),), (weighted_sum(xp, costs, share),)
 
     columns = centroids.shape[-2] * (x.shape[-1] + 4)
-    (labels,), (objective,) = map_rows(
-        block, (x, weights), centroids, columns, space.chunk_size
-    )
+    (labels,), (objective,) = map_rows(block, (x, weights), centroids, columns, space.chunk_size)
     return Final(labels, objective)

@@ -122,7 +122,8 @@ def _unrolled(x, centroids, weights, parameter, noise, *, max_iter, tol, **optio
     def run(step, state):
         (last,) = repeat(lambda s: (step(s[0])[0],), (state.centroids,), max_iter - 1)
         done = state._replace(stage=state.stage + max_iter - 1, n_iter=state.n_iter + max_iter - 1)
-        return _advance(done, *step(last), max_iter, tol)
+        centroids, shift = step(last)
+        return _advance(done, centroids, shift, max_iter, tol)
 
     return _anneal(run, x, centroids, weights, parameter, noise, **options)
 
@@ -193,9 +194,9 @@ def _solution(kind):
         absolute = xp.astype(stop_gradient(centroids), x.dtype, copy=False)
         space = Space(_SQEUCLIDEAN, xp.mean(absolute, axis=-2), None)
         fixed = space.relative(absolute)
-        still = [stop_gradient(a) for a in (x, weights, parameter)]
-        _, pulls, _ = move(still[0], fixed, *still[1:], space, kind)
-        apply_inverse = response(still[0], fixed, *still[1:], pulls, space, kind)
+        rows, shares, value = (stop_gradient(a) for a in (x, weights, parameter))
+        _, pulls, _ = move(rows, fixed, shares, value, space, kind)
+        apply_inverse = response(rows, fixed, shares, value, pulls, space, kind)
 
         def again(point):
             return move(x, point, weights, parameter, space, kind)

@@ -132,6 +132,7 @@ def check_init(init, n_init, reduce):
 
 
 def initial_centroids(xp, x, k, start, words, weights, metric):
+    """Centroids (..., k, d) by what `check_init` returned."""
     if not callable(start):
         centroids = check_features(xp, x, init=start)
     elif start in INITS.values():

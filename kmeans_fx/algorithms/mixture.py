@@ -150,8 +150,11 @@ def _initial(x, centroids, weights, *, kind, reg_covar, chunk_size, **_):
     before = Components(means, spread * shape, xp.ones_like(means[..., 0]) / k)
     found = moments(x, means, weights, space, kind, nearest(means))
     zero = xp.zeros(batch, dtype=index_dtype(xp, x), device=device(x))
+    components = estimate(before, found, kind, reg_covar)
     return MixtureState(
-        *estimate(before, found, kind, reg_covar),
+        components.means,
+        components.covariances,
+        components.proportions,
         origin=xp.broadcast_to(space.origin, (*batch, d)),
         log_likelihood=xp.full(batch, -xp.inf, dtype=means.dtype, device=device(x)),
         n_iter=zero,
@@ -172,7 +175,9 @@ def _step(x, weights, state, *, kind, reg_covar, tol, max_iter, chunk_size, **_)
     status = xp.where(done, xp.full_like(n_iter, CONVERGED), status)
     status = xp.where(xp.isfinite(evidence), status, xp.full_like(n_iter, NONFINITE))
     components = estimate(before, found, kind, reg_covar)
-    return MixtureState(*components, state.origin, evidence, n_iter, status)
+    return state._replace(
+        **components._asdict(), log_likelihood=evidence, n_iter=n_iter, status=status
+    )
 
 
 def _total(xp, x, weights):
@@ -184,9 +189,7 @@ def _finish(x, weights, state, options):
     xp, kind = array_namespace(x=x), options["kind"]
     space = Space(_SQEUCLIDEAN, state.origin, options["chunk_size"])
     means = xp.astype(xp.astype(space.absolute(state.means), x.dtype), state.means.dtype)
-    joint = log_joint(
-        Components(space.relative(means), state.covariances, state.proportions), kind
-    )
+    joint = log_joint(Components(space.relative(means), state.covariances, state.proportions), kind)
 
     def block(part, share):
         logs, _ = joint(space.rows(part))
