@@ -109,8 +109,8 @@ def gumbel_assign(
     >>> import numpy as np
     >>> from kmeans_fx import gumbel_assign
     >>> gumbel_assign(np.array([[0.4], [0.6]]), np.array([[0.0], [1.0]]), key=0, hard=True)
-    array([[1., 0.],
-           [1., 0.]])
+    array([[0., 1.],
+           [0., 1.]])
     """
     scores = soft_scores(x, centroids, temperature, metric)
     xp = array_namespace(scores=scores)

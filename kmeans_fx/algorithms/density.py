@@ -131,7 +131,7 @@ def mixture_bic(x, mixture, /, *, covariance="full", weights=None):
     >>> x = np.array([[0.0], [1.0], [2.0], [10.0], [11.0], [12.0]])
     >>> fits = [gaussian_mixture(x, k, key=0, covariance="tied") for k in (1, 2)]
     >>> [float(mixture_bic(x, fit, covariance="tied").round(2)) for fit in fits]
-    [40.06, 30.08]
+    [40.08, 30.08]
     """
     fit, free, total = _fit_and_size(x, mixture, covariance, weights)
     xp = array_namespace(fit=fit)

@@ -135,7 +135,7 @@ def fuzzy_cmeans(
     >>> from kmeans_fx import fuzzy_cmeans
     >>> x = np.array([[0.0], [1.0], [10.0], [11.0]])
     >>> np.sort(fuzzy_cmeans(x, 2, key=0).centroids[:, 0]).round(3)
-    array([ 0.504, 10.496])
+    array([ 0.5, 10.5])
     """
     return FuzzyResult(
         *reweighted_means(
