@@ -48,7 +48,7 @@ def soft_scores(x, centroids, temperature, metric):
         As `soft_assign`.
     """
     distances = soft_distances(x, centroids, metric)
-    return -distances / check_parameter(x, 0.0, temperature=temperature)[..., None, None]
+    return -distances / check_parameter(distances, 0.0, temperature=temperature)[..., None, None]
 
 
 def softmax(scores):

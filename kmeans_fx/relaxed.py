@@ -114,7 +114,7 @@ def gumbel_assign(
     """
     scores = soft_scores(x, centroids, temperature, metric)
     xp = array_namespace(scores=scores)
-    relaxation = check_parameter(x, 0.0, relaxation=relaxation)[..., None, None]
+    relaxation = check_parameter(scores, 0.0, relaxation=relaxation)[..., None, None]
     (noise,) = _gumbel_noise(scores, as_key(key, xp, device(scores)))
     sample = softmax((scores + noise) / relaxation)
     return _straight_through(sample) if hard else sample

@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple
 
-from kmeans_fx._backend.namespace import array_namespace
 from kmeans_fx._soft import check_parameter, soft_distances
 from kmeans_fx.algorithms._memberships import KINDS
 from kmeans_fx.algorithms._reweighted import reweighted_means
@@ -73,8 +72,7 @@ def fuzzy_assign(x, centroids, /, *, fuzzifier=2.0):
     array([[0.8, 0.2]])
     """
     squares = soft_distances(x, centroids, "sqeuclidean")
-    parameter = check_parameter(x, 1.0, fuzzifier=fuzzifier)[..., None, None]
-    array_namespace(x=x)
+    parameter = check_parameter(squares, 1.0, fuzzifier=fuzzifier)[..., None, None]
     shares, _, _ = KINDS["fuzzy"].memberships(squares, parameter)
     return shares
 
