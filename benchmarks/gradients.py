@@ -23,7 +23,7 @@ def measure(backend: str, gradient: str, steps: int) -> dict:
     memory.reset_peak()
     call()
     most = memory.peak() - before
-    return {"seconds": min(_timed(call) for _ in range(3)), "bytes": most}
+    return {"seconds": min(_timed(call) for _ in range(2)), "bytes": most}
 
 
 def _timed(call) -> float:

@@ -94,9 +94,9 @@ def check_parameter(x, above, /, **parameter):
     array_namespace(**{"x": x, name: value})
     value = xp.astype(as_real(xp, value, name), dtype, copy=False)
     check_batch(name, tuple(value.shape), x.shape[:-2])
-    if is_concrete(value):
-        check_finite(**{name: value})
-        if not bool(xp.all(value > above)):
-            msg = f"{name} must {wanted}, got a minimum of {float(xp.min(value))}"
-            raise ValueError(msg)
+    check_finite(**{name: value})
+    right = xp.all(value > above)
+    if is_concrete(right) and not bool(right):
+        msg = f"{name} must {wanted}, got a minimum of {float(xp.min(value))}"
+        raise ValueError(msg)
     return value

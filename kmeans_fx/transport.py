@@ -125,7 +125,8 @@ def _check_sizes(xp, scores, sizes):
     check_batch("sizes", sizes.shape[:-1], scores.shape[:-2])
     sizes = xp.astype(as_real(xp, sizes, "sizes"), scores.dtype, copy=False)
     check_finite(sizes=sizes)
-    if is_concrete(sizes) and not bool(xp.all(sizes > 0)):
+    positive = xp.all(sizes > 0)
+    if is_concrete(positive) and not bool(positive):
         msg = f"sizes must be positive, got a minimum of {float(xp.min(sizes))}"
         raise ValueError(msg)
     return sizes
