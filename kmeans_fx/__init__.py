@@ -4,6 +4,13 @@ from importlib.metadata import PackageNotFoundError, version
 
 from kmeans_fx import images, metrics, plot, preprocess, select, stability
 from kmeans_fx._result import KMeansResult
+from kmeans_fx.algorithms.density import (
+    mixture_aic,
+    mixture_bic,
+    mixture_log_prob,
+    mixture_responsibilities,
+)
+from kmeans_fx.algorithms.fuzzy import FuzzyResult, fuzzy_assign, fuzzy_cmeans
 from kmeans_fx.algorithms.kmeans import kmeans
 from kmeans_fx.algorithms.lloyd import LloydState, lloyd, lloyd_init, lloyd_step
 from kmeans_fx.algorithms.minibatch import (
@@ -13,6 +20,14 @@ from kmeans_fx.algorithms.minibatch import (
     minibatch_kmeans,
     minibatch_step,
 )
+from kmeans_fx.algorithms.mixture import (
+    MixtureResult,
+    MixtureState,
+    gaussian_mixture,
+    mixture_init,
+    mixture_step,
+)
+from kmeans_fx.algorithms.soft import SoftKMeansResult, soft_kmeans
 from kmeans_fx.algorithms.streaming import StreamState, stream_init, stream_step
 from kmeans_fx.algorithms.trimmed import TrimmedResult, trimmed_kmeans
 from kmeans_fx.assign import Assignment, assign, soft_assign
@@ -40,6 +55,8 @@ from kmeans_fx.init import (
     random_points,
 )
 from kmeans_fx.outliers import anomaly_scores, anomaly_threshold
+from kmeans_fx.relaxed import gumbel_assign, straight_through_assign
+from kmeans_fx.transport import BalancedAssignment, sinkhorn_assign
 from kmeans_fx.update import ClusterStats, cluster_stats, merge_stats, update_centroids
 
 try:
@@ -54,13 +71,18 @@ __all__ = [
     "RUNNING",
     "STOPPED",
     "Assignment",
+    "BalancedAssignment",
     "ClusterStats",
+    "FuzzyResult",
     "KMeansResult",
     "LloydState",
     "Metric",
     "MiniBatchResult",
     "MiniBatchState",
+    "MixtureResult",
+    "MixtureState",
     "Progress",
+    "SoftKMeansResult",
     "StreamState",
     "TrimmedResult",
     "all_of",
@@ -72,6 +94,10 @@ __all__ = [
     "cluster_stats",
     "describe",
     "farthest_first",
+    "fuzzy_assign",
+    "fuzzy_cmeans",
+    "gaussian_mixture",
+    "gumbel_assign",
     "has_converged",
     "images",
     "inertia_change",
@@ -87,14 +113,23 @@ __all__ = [
     "minibatch_init",
     "minibatch_kmeans",
     "minibatch_step",
+    "mixture_aic",
+    "mixture_bic",
+    "mixture_init",
+    "mixture_log_prob",
+    "mixture_responsibilities",
+    "mixture_step",
     "pairwise_distances",
     "plot",
     "preprocess",
     "random_partition",
     "random_points",
     "select",
+    "sinkhorn_assign",
     "soft_assign",
+    "soft_kmeans",
     "stability",
+    "straight_through_assign",
     "stream_init",
     "stream_step",
     "trimmed_kmeans",

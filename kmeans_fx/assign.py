@@ -4,10 +4,11 @@ from typing import Any, NamedTuple
 
 from kmeans_fx._backend.checks import check_features, check_finite, check_integer, check_points
 from kmeans_fx._backend.fixed_point import program
-from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace
+from kmeans_fx._backend.namespace import accumulation_dtype
 from kmeans_fx._backend.segment import take_rows
 from kmeans_fx._partition import centred_space, partition
-from kmeans_fx.distances import as_metric, pairwise_distances
+from kmeans_fx._soft import soft_scores, softmax
+from kmeans_fx.distances import as_metric
 
 __all__ = ["Assignment", "assign", "soft_assign"]
 
@@ -99,8 +100,8 @@ def soft_assign(x, centroids, /, *, temperature=1.0, metric="sqeuclidean"):
 
     Notes
     -----
-    Differentiable in all three. Holds (..., n, k, d) differences: see
-    `pairwise_distances`.
+    Differentiable in all three. Metrics other than "sqeuclidean" hold (..., n, k, d)
+    differences on the way.
 
     References
     ----------
@@ -114,18 +115,7 @@ def soft_assign(x, centroids, /, *, temperature=1.0, metric="sqeuclidean"):
     >>> soft_assign(np.array([[0.5]]), np.array([[0.0], [1.0]]))
     array([[0.5, 0.5]])
     """
-    if isinstance(temperature, (int, float)) and not temperature > 0:
-        msg = f"temperature must be positive, got {temperature}"
-        raise ValueError(msg)
-    distances = pairwise_distances(x, centroids, metric=metric)
-    xp = array_namespace(distances=distances)
-    if not isinstance(temperature, (int, float)):
-        array_namespace(x=x, temperature=temperature)
-        temperature = temperature[..., None, None]
-    scores = -distances / temperature
-    scores = scores - xp.max(scores, axis=-1, keepdims=True)
-    powers = xp.exp(scores)
-    return powers / xp.sum(powers, axis=-1, keepdims=True)
+    return softmax(soft_scores(x, centroids, temperature, metric))
 
 
 @program("nd kd", "n:index")

@@ -11,7 +11,7 @@ import pytest
 
 import kmeans_fx as kf
 from kmeans_fx._backend.capabilities import ROWS
-from kmeans_fx._backend.namespace import array_namespace
+from kmeans_fx._backend.namespace import array_namespace, device
 
 
 def problems():
@@ -72,6 +72,28 @@ def _lloyd(empty):
     return lambda x: kf.lloyd(x, _starts_and_nowhere(x), empty=empty, key=0)
 
 
+def _soft(**options):
+    return lambda x: kf.soft_kmeans(x, 3, key=0, temperature=5.0, tol=1e-20, **options)
+
+
+def _near(x):
+    """Centroids that are no rows."""
+    return _starts(x) + 1.0
+
+
+def _mixture(x):
+    """A mixture of which every array depends on the rows."""
+    xp, means = array_namespace(x=x), _near(x)
+    eye = xp.eye(2, dtype=x.dtype, device=device(x))
+    proportions = _weights(means)
+    return kf.MixtureResult(
+        means,
+        means[:, :, None] * means[:, None, :] / 10.0 + 4.0 * eye,
+        proportions / xp.sum(proportions),
+        *[None] * 4,
+    )
+
+
 CASES = {
     "pairwise_distances": lambda x: kf.pairwise_distances(x, _starts(x)),
     "assign": lambda x: kf.assign(x, _starts(x) + 1.0),
@@ -115,7 +137,34 @@ CASES = {
     "trimmed_kmeans": lambda x: kf.trimmed_kmeans(x, 3, trim=0.1, key=0, weights=_weights(x)),
     "anomaly_scores": lambda x: kf.anomaly_scores(x, kf.kmeans(x, 3, key=0)),
     "anomaly_threshold": lambda x: kf.anomaly_threshold(x[:, 0], weights=_weights(x)),
+    "soft_kmeans": _soft(),
+    'soft_kmeans, gradient="unrolled"': _soft(gradient="unrolled", max_iter=3),
+    "fuzzy_cmeans": lambda x: kf.fuzzy_cmeans(x, 3, key=0, tol=1e-20),
+    "fuzzy_assign": lambda x: kf.fuzzy_assign(x, _near(x)),
+    "straight_through_assign": lambda x: kf.straight_through_assign(x, _near(x), temperature=10.0),
+    "gumbel_assign": lambda x: kf.gumbel_assign(x, _near(x), key=0, temperature=10.0),
+    "sinkhorn_assign": lambda x: kf.sinkhorn_assign(x, _near(x), temperature=30.0, tol=1e-11),
+    "gaussian_mixture": lambda x: kf.gaussian_mixture(x, 3, key=0),
+    "mixture_init": lambda x: kf.mixture_init(x, _starts(x)),
+    "mixture_step": lambda x: kf.mixture_step(x, kf.mixture_init(x, _starts(x))),
+    "mixture_log_prob": lambda x: kf.mixture_log_prob(x, _mixture(x)),
+    "mixture_responsibilities": lambda x: kf.mixture_responsibilities(x, _mixture(x)),
+    "mixture_bic": lambda x: kf.mixture_bic(x, _mixture(x), weights=_weights(x)),
+    "mixture_aic": lambda x: kf.mixture_aic(x, _mixture(x), weights=_weights(x)),
 }
+
+
+def _passed_through(x, base):
+    """What has the derivatives of the straight-through case at ``base``: hard plus soft."""
+
+    def soft(x):
+        return kf.soft_assign(x, _near(x), temperature=10.0)
+
+    return CASES["straight_through_assign"](base) + soft(x) - soft(base)
+
+
+# The derivative of these is, by intention, not that of their values.
+SURROGATES = {"straight_through_assign": _passed_through}
 
 
 def claims(backend, transforms):
@@ -165,6 +214,12 @@ def _smooth(result):
         return result.centroids, result.origin
     if isinstance(result, kf.Assignment):
         return (result.distances,)
+    if isinstance(result, kf.BalancedAssignment):
+        return result[:2]
+    if isinstance(result, (kf.SoftKMeansResult, kf.FuzzyResult)):
+        return result.centroids, result[2]
+    if isinstance(result, (kf.MixtureResult, kf.MixtureState)):
+        return result.means, result.covariances, result.proportions
     return leaves(result)
 
 
@@ -178,7 +233,8 @@ def expected(row):
     case, x = CASES[row], problems()
 
     def along(member, step):
-        return float(loss(case)(member + step * direction()))
+        surrogate = SURROGATES.get(row, lambda x, base: case(x))
+        return float(loss(lambda x: surrogate(x, member))(member + step * direction()))
 
     values = [np.stack(leaf) for leaf in zip(*(leaves(case(m)) for m in x), strict=True)]
     slopes = [(along(m, 1e-5) - along(m, -1e-5)) / 2e-5 for m in x]

@@ -145,3 +145,11 @@ def test_soft_hardens_as_it_cools(xp, asarray, to_numpy):
     x, c = (asarray(xp, a) for a in problem())
     soft, hard = soft_assign(x, c, temperature=1e-6), assign(x, c).labels
     np.testing.assert_allclose(to_numpy(soft), np.eye(6)[to_numpy(hard)], atol=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [0.5, 3])
+def test_soft_takes_integers(xp, asarray, to_numpy, temperature):
+    x, c = np.asarray([[0], [1], [4]]), np.asarray([[0], [2]])
+    ours = soft_assign(asarray(xp, x), asarray(xp, c), temperature=temperature)
+    expected = softmax(-cdist(x, c, "sqeuclidean") / temperature, axis=1)
+    np.testing.assert_allclose(to_numpy(ours), expected, atol=1e-6)

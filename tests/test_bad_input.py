@@ -204,3 +204,15 @@ def test_squares_that_overflow_are_reported(xp, asarray):
     x = asarray(xp, X * 1e30, "float32")
     with np.errstate(all="ignore"):
         assert int(kmeans(x, 1, key=0).status) == NONFINITE
+
+
+@pytest.mark.backend("jax")
+@pytest.mark.eager
+def test_constants_of_a_jitted_function_need_no_check(xp):
+    """Their values could be read, but not what is computed from them under a trace."""
+    import jax
+
+    x, start, weights = (xp.asarray(a, dtype=xp.float32) for a in (X, START, np.ones(6)))
+    fit = jax.jit(lambda x: lloyd(x, start, weights=weights))
+    assert int(fit(x).status) == CONVERGED
+    assert jax.jit(lambda x: kf.soft_assign(x, start))(x).shape == (6, 2)

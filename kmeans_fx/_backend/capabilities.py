@@ -58,12 +58,20 @@ _OPEN_LOOP = _except(
     No("torch.while_loop, which runs a caller's function while compiling, has no vmap and no grad"),
     torch=("compile(vmap)", "compile(grad)", "compile(vmap(grad))"),
 )
-_STATE = "a state of the loop has no derivative; that of the fit is made after the loop"
-_NO_SLOPE = _except(
-    No(_STATE, raises=False),
-    jax=("grad", "jvp", "jit(vmap(grad))", "hessian"),
-    torch=("func.grad", "jvp", "hessian", "compile(grad)", "compile(vmap(grad))"),
-) | _except(No(_STATE), torch=("backward", "compile, backward"))
+
+
+def _no_slope(reason):
+    return _except(
+        No(reason, raises=False),
+        jax=("grad", "jvp", "jit(vmap(grad))", "hessian"),
+        torch=("func.grad", "jvp", "hessian", "compile(grad)", "compile(vmap(grad))"),
+    ) | _except(No(reason), torch=("backward", "compile, backward"))
+
+
+_NO_SLOPE = _no_slope(
+    "a state of the loop has no derivative; that of the fit is made after the loop"
+)
+_MIXTURE = _no_slope("a mixture is fitted without derivatives; its densities have them")
 
 ROWS = (
     Row("pairwise_distances", {}),
@@ -104,4 +112,18 @@ ROWS = (
     Row("trimmed_kmeans", {}),
     Row("anomaly_scores", {}),
     Row("anomaly_threshold", {}),
+    Row("soft_kmeans", {}),
+    Row('soft_kmeans, gradient="unrolled"', {}),
+    Row("fuzzy_cmeans", {}),
+    Row("fuzzy_assign", {}),
+    Row("straight_through_assign", {}),
+    Row("gumbel_assign", {}),
+    Row("sinkhorn_assign", {}),
+    Row("gaussian_mixture", _MIXTURE),
+    Row("mixture_init", _MIXTURE),
+    Row("mixture_step", _MIXTURE),
+    Row("mixture_log_prob", {}),
+    Row("mixture_responsibilities", {}),
+    Row("mixture_bic", {}),
+    Row("mixture_aic", {}),
 )

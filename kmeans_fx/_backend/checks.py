@@ -73,9 +73,10 @@ def check_weights(xp, x, weights):
     weights = xp.astype(
         as_real(xp, weights, "weights"), accumulation_dtype(xp, x.dtype), copy=False
     )
-    if is_concrete(weights):
-        check_finite(weights=weights)
-        if bool(xp.any(weights < 0)):
+    check_finite(weights=weights)
+    negative = xp.any(weights < 0)
+    if is_concrete(negative):
+        if bool(negative):
             msg = f"weights must not be negative, got a minimum of {float(xp.min(weights))}"
             raise ValueError(msg)
         if not bool(xp.all(xp.sum(weights, axis=-1) > 0)):
@@ -111,7 +112,8 @@ def check_finite(**arrays):
         xp = array_namespace(array=array)
         # Both extremes tell, without a mask of the size of the array or an overflow.
         extremes = xp.stack([xp.min(array), xp.max(array)])
-        if not bool(xp.all(xp.isfinite(extremes))):
+        # Under jit JAX traces what is computed from a constant, too.
+        if is_concrete(extremes) and not bool(xp.all(xp.isfinite(extremes))):
             msg = f"{name} must be finite, got NaN or infinity"
             raise ValueError(msg)
 

@@ -29,11 +29,12 @@ from kmeans_fx._backend.namespace import (
     is_torch_namespace,
 )
 from kmeans_fx._backend.threads import one_thread
-from kmeans_fx._backend.transform import quiet, stop_gradient
+from kmeans_fx._backend.transform import quiet, stop_gradient, tracks_gradients
 
 __all__ = [
     "align",
     "call",
+    "differentiable",
     "opaque",
     "program",
     "ranks_of",
@@ -72,7 +73,7 @@ def program(inputs, outputs):
     """
 
     def register(function):
-        name = function.__name__
+        name = _name(function)
         _PROGRAMS[name] = Program(function, _parse(inputs), _parse(outputs))
 
         def launch(*arrays, portable=False, **options):
@@ -82,6 +83,40 @@ def program(inputs, outputs):
         return launch
 
     return register
+
+
+def _name(function):
+    return f"{function.__module__}.{function.__name__}"
+
+
+def differentiable(inputs, outputs):
+    """Register ``function(*arrays, **options)`` as a program that has derivatives.
+
+    Where one may be asked for it runs in the open, elsewhere as one opaque operation.
+    """
+
+    def register(function):
+        launch = program(inputs, outputs)(function)
+
+        def run(*arrays, portable=False, **options):
+            if not portable and not tracks_gradients(*arrays):
+                return launch(*arrays, **options)
+            return _openly(_name(function), arrays, tuple(sorted(options.items())), portable)
+
+        return run
+
+    return register
+
+
+def _openly(name, arrays, options, portable):
+    """Run a registered program with its derivatives."""
+    present = tuple(array is not None for array in arrays)
+    given = [array for array in arrays if array is not None]
+    xp = array_namespace(array=given[0])
+    if is_jax_namespace(xp) and not portable:
+        return _jax_open(name, present, options)(*given)
+    with quiet(xp):
+        return _as_arrays(xp, call(name, present, options, given), given[0])
 
 
 def opaque(name, arrays, options):
@@ -121,8 +156,12 @@ def _in_the_open(name, arrays, options):
     xp = array_namespace(array=given[0])
     with quiet(xp), one_thread(given[0]) if is_numpy_namespace(xp) else nullcontext():
         outputs = call(name, present, options, given)
-    # NumPy's reductions give scalars, and a result holds arrays.
-    place = device(given[0])
+    return _as_arrays(xp, outputs, given[0])
+
+
+def _as_arrays(xp, outputs, like):
+    """NumPy's reductions give scalars, and a result holds arrays."""
+    place = device(like)
     return tuple(xp.asarray(o, device=place) if is_numpy_namespace(xp) else o for o in outputs)
 
 
@@ -190,6 +229,14 @@ def _jax_program(name, present, options, kernels):
         return outputs, (True,) * len(outputs)
 
     return jax.jit(run)
+
+
+@lru_cache(maxsize=512)
+def _jax_open(name, present, options):
+    """JAX: made once for the options, so that a derivative in an eager call compiles once."""
+    import jax
+
+    return jax.jit(lambda *given: tuple(call(name, present, options, given)))
 
 
 def _parse(shapes):

@@ -2,7 +2,7 @@
 
 from kmeans_fx._backend.namespace import array_namespace, is_jax_namespace, is_torch_namespace
 
-__all__ = ["cond", "while_loop"]
+__all__ = ["cond", "repeat", "while_loop"]
 
 
 def while_loop(running, body, state, /, *, max_steps, eager=False):
@@ -29,6 +29,20 @@ def while_loop(running, body, state, /, *, max_steps, eager=False):
 
     stops = engine in (_while_python, _while_lax)
     return engine(running, body if single and stops else step, state, max_steps)
+
+
+def repeat(body, state, /, steps):
+    """``body`` applied ``steps`` times to a tuple of arrays: differentiable, of fixed length.
+
+    Reverse mode keeps what every step held.
+    """
+    if is_jax_namespace(array_namespace(state=state[0])):
+        from jax import lax
+
+        return lax.fori_loop(0, steps, lambda _, current: body(current), state)
+    for _ in range(steps):
+        state = body(state)
+    return state
 
 
 def cond(predicate, if_true, if_false, operand):

@@ -9,7 +9,6 @@ from kmeans_fx._backend.checks import (
     check_points,
     check_weights,
 )
-from kmeans_fx._backend.differentiable import differentiable_program as score
 from kmeans_fx._backend.members import broadcast_shapes
 from kmeans_fx._backend.namespace import (
     accumulation_dtype,
@@ -30,7 +29,6 @@ __all__ = [
     "checked",
     "in_range",
     "refuse_trivial",
-    "score",
     "unless_trivial",
 ]
 

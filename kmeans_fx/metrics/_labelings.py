@@ -1,10 +1,11 @@
 """Scores of several labelings of the same rows, which share the passes over the rows."""
 
+from kmeans_fx._backend.fixed_point import differentiable
 from kmeans_fx._backend.namespace import array_namespace
 from kmeans_fx._backend.segment import one_hot, segment_sum, take_rows
 from kmeans_fx.distances import METRICS, as_metric
 from kmeans_fx.metrics._between import copies, pairwise_sums
-from kmeans_fx.metrics._clusters import broadcast, checked, score, unless_trivial
+from kmeans_fx.metrics._clusters import broadcast, checked, unless_trivial
 from kmeans_fx.metrics._silhouettes import all_silhouettes, samples_of
 from kmeans_fx.metrics._sums import calinski_harabasz, davies_bouldin
 from kmeans_fx.metrics.silhouette import weighted_mean
@@ -30,7 +31,7 @@ def center_scores(x, labels, weights, k):
     return tuple(unless_trivial(clustering, result) for result in scores)
 
 
-@score("nd mn n", "mn")
+@differentiable("nd mn n", "mn")
 def shared_silhouettes(x, labels, weights, *, k, metric):
     """Silhouettes (..., m, n) of m labelings, for which every distance is taken once."""
     metric = as_metric(metric)

@@ -1,5 +1,6 @@
 """Silhouettes of all rows, as programs: by pairs of rows, by variances, by centroids."""
 
+from kmeans_fx._backend.fixed_point import differentiable
 from kmeans_fx._backend.members import broadcast_shapes
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, device
 from kmeans_fx._backend.pairs import squared_block
@@ -13,7 +14,7 @@ from kmeans_fx.metrics._between import (
     pairwise_sums,
     spread_of,
 )
-from kmeans_fx.metrics._clusters import broadcast, centres_of, score
+from kmeans_fx.metrics._clusters import broadcast, centres_of
 
 __all__ = [
     "all_silhouettes",
@@ -24,7 +25,7 @@ __all__ = [
 ]
 
 
-@score("nd n n", "n")
+@differentiable("nd n n", "n")
 def all_silhouettes(x, labels, weights, *, k, metric):
     """Silhouettes (..., n) by the mean distances to the rows of every cluster."""
     metric = as_metric(metric)
@@ -81,7 +82,7 @@ def _by_variances(x, labels, share, k, metric):
     return silhouette_of(near * size - itself, size - 1, far, share)
 
 
-@score("nd n n kd", "n")
+@differentiable("nd n n kd", "n")
 def centroid_silhouettes(x, labels, weights, centroids, *, k, metric):
     """Silhouettes (..., n) by the distances to centroids."""
     measure = as_metric(metric)
@@ -114,7 +115,7 @@ def centroid_silhouettes(x, labels, weights, centroids, *, k, metric):
     )
 
 
-@score("nd nk n", "n")
+@differentiable("nd nk n", "n")
 def soft_silhouettes(x, responsibilities, weights, *, metric):
     """Soft silhouettes (..., n); see `soft_silhouette_score`."""
     measure = as_metric(metric)

@@ -1,16 +1,17 @@
 """Sums over the rows of every cluster, and scores of them, as programs."""
 
 from kmeans_fx._backend.blocks import map_blocks, rows_per_block
+from kmeans_fx._backend.fixed_point import differentiable
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace
 from kmeans_fx._backend.segment import segment_sum, take_rows
 from kmeans_fx._partition import centred_space, map_rows
 from kmeans_fx.distances import METRICS, as_metric
-from kmeans_fx.metrics._clusters import broadcast, centres_of, score
+from kmeans_fx.metrics._clusters import broadcast, centres_of
 
 __all__ = ["calinski_harabasz", "cluster_sums", "davies_bouldin", "expected_inertia", "quotient"]
 
 
-@score("nd n n kd", "k k")
+@differentiable("nd n n kd", "k k")
 def cluster_sums(x, labels, weights, centroids, *, k, metric):
     """Total weight and inertia of every cluster, (..., k) each."""
     metric = as_metric(metric)
@@ -20,7 +21,7 @@ def cluster_sums(x, labels, weights, centroids, *, k, metric):
     return _sums(x, labels, share, centroids, k, metric)
 
 
-@score("nd n n", ".")
+@differentiable("nd n n", ".")
 def davies_bouldin(x, labels, weights, *, k):
     """See `davies_bouldin_score`."""
     metric = METRICS["euclidean"]
@@ -39,7 +40,7 @@ def davies_bouldin(x, labels, weights, *, k):
     return (quotient(xp.sum(worst, axis=-1), occupied),)
 
 
-@score("nd n n", ".")
+@differentiable("nd n n", ".")
 def calinski_harabasz(x, labels, weights, *, k):
     """See `calinski_harabasz_score`."""
     metric = METRICS["sqeuclidean"]
@@ -59,7 +60,7 @@ def calinski_harabasz(x, labels, weights, *, k):
     return (xp.where(exact, xp.ones_like(ratio), ratio),)
 
 
-@score("nd nk n kd", ".")
+@differentiable("nd nk n kd", ".")
 def expected_inertia(x, responsibilities, weights, centroids, *, metric):
     """See `soft_inertia`."""
     metric = as_metric(metric)

@@ -1,7 +1,7 @@
 """Principal axes of weighted rows: from their covariances, or from themselves where few."""
 
 from kmeans_fx._backend.checks import check_finite, check_points, check_weights
-from kmeans_fx._backend.differentiable import differentiable_program
+from kmeans_fx._backend.fixed_point import differentiable
 from kmeans_fx._backend.linalg import eigh, matmul, svd
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, device
 from kmeans_fx._backend.transform import is_concrete
@@ -34,7 +34,7 @@ def from_population(xp, x, weights, correction):
     return total / (total - correction)
 
 
-@differentiable_program("nd n", "d rd r .")
+@differentiable("nd n", "d rd r .")
 def principal_axes(x, weights, *, r):
     """Mean, first r axes by variance, the variances along them, and their whole sum."""
     xp = array_namespace(x=x)
