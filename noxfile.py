@@ -58,8 +58,10 @@ def typecheck(session):
 def tests(session, backend):
     """The test suite on one array library, which must be there."""
     install(session, "-e", f".{EXTRAS[backend]}", group="test")
-    # Compilation keeps one core busy; PyTorch's threads would fight over two processes.
-    processes = ["-n", "2"] if backend == "jax" else []
+    processes = []
+    if backend in ("jax", "torch"):
+        # Compilation keeps one core busy. Threads of two processes would fight over two cores.
+        session.env["OMP_NUM_THREADS"], processes = "1", ["-n", "2"]
     session.run("python", "-m", "pytest", f"--backend={backend}", *processes, *session.posargs)
 
 
@@ -81,7 +83,8 @@ def docs(session):
     """Every example of README, docs and docstrings is run; then the pages are built."""
     install(session, "-e", ".[cli,images,jax,numpy,plot,torch]", group="docs")
     examples = ["README.md", "docs", "kmeans_fx"]
-    session.run("python", "-m", "pytest", "-p", "docs.examples", *examples, *session.posargs)
+    pytest = ["python", "-m", "pytest", "-p", "docs.examples", "-n", "2", "--dist", "loadfile"]
+    session.run(*pytest, *examples, *session.posargs)
     session.run("sphinx-build", "-q", "-W", "-n", "--keep-going", "docs", "docs/_build/html")
 
 

@@ -25,7 +25,7 @@ def rows_per_block(xp, columns):
     """
     budget, most = 4 << 20, 32768
     if is_jax_namespace(xp):
-        budget, most = 12 << 20, 65536 if columns <= 32 else 8192
+        budget, most = 5 << 20, 65536 if columns <= 32 else 4096
     return max(64, min(most, budget // (4 * max(columns, 1))))
 
 

@@ -37,16 +37,20 @@ def _is_torch(array):
     return type(array).__module__.partition(".")[0] == "torch"
 
 
+def _is_numpy(array):
+    # array-api-compat looks for every library in turn, and an iteration asks some dozen times.
+    return type(array).__module__ == "numpy" and hasattr(array, "shape")
+
+
 def _namespace(array):
     """The namespace of an array; None for anything else."""
+    if _is_numpy(array):
+        return _numpy()
     # array-api-compat caches its answers, which torch.compile warns about at each call.
     if _is_torch(array):
         import array_api_compat.torch as xp
 
         return xp
-    # It looks for every library in turn, and an iteration asks some dozen times.
-    if type(array).__module__ == "numpy" and hasattr(array, "shape"):
-        return _numpy()
     return compat.array_namespace(array) if compat.is_array_api_obj(array) else None
 
 
@@ -59,6 +63,8 @@ def _numpy():
 
 def device(array):
     """The device, as creation functions take it; None for a traced JAX array."""
+    if _is_numpy(array):
+        return "cpu"
     return array.device if _is_torch(array) else compat.device(array)
 
 
@@ -80,6 +86,8 @@ def array_namespace(**arrays):
         if space is None:
             msg = f"{name} must be an array, got {type(array).__name__}"
             raise TypeError(msg)
+        if len(arrays) == 1:
+            return space
         place = _placement(space, array)
         if xp is None:
             first_name, xp, where = name, space, place
