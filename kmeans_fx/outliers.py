@@ -9,9 +9,10 @@ from kmeans_fx._backend.checks import (
 )
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, as_real
 from kmeans_fx._backend.segment import take_rows
+from kmeans_fx.algorithms.trimmed import TrimmedResult
 from kmeans_fx.assign import assign
 from kmeans_fx.distances import as_metric, weighted_median
-from kmeans_fx.preprocess._columns import percentiles
+from kmeans_fx.preprocess._columns import column_mean, percentiles
 
 __all__ = ["anomaly_scores", "anomaly_threshold"]
 
@@ -85,12 +86,8 @@ def anomaly_scores(x, result, /, *, weights=None, metric="sqeuclidean"):
     labels = check_labels(xp, x, result.labels)
     weights = check_weights(xp, x, weights)
     check_finite(x=x, centroids=centroids)
-    there = labels >= 0
-    nearest = xp.astype(assign(x, centroids, metric=metric).labels, labels.dtype, copy=False)
-    labels = xp.where(there, labels, nearest)
-    if weights is None:
-        weights = xp.ones_like(x[..., 0], dtype=accumulation_dtype(xp, x.dtype))
-    weights = xp.where(there, weights, xp.zeros_like(weights))
+    if isinstance(result, TrimmedResult):
+        labels, weights = _all_labelled(xp, x, labels, weights, centroids, metric)
     return _standardised(_distances(x, labels, centroids, measure), labels, weights, centroids)
 
 
@@ -167,6 +164,16 @@ def _check_range(name, value, most):
         raise ValueError(msg)
 
 
+def _all_labelled(xp, x, labels, weights, centroids, metric):
+    """Labels of the nearest centroid in place of -1, and 0 for the weights of those rows."""
+    there = labels >= 0
+    if weights is None:
+        weights = xp.ones_like(x[..., 0], dtype=accumulation_dtype(xp, x.dtype))
+    weights = xp.where(there, weights, xp.zeros_like(weights))
+    nearest = xp.astype(assign(x, centroids, metric=metric).labels, labels.dtype, copy=False)
+    return xp.where(there, labels, nearest), weights
+
+
 def _distances(x, labels, centroids, metric):
     """Distance (..., n) of every row to the centroid of its label, in units of the rows."""
     xp = array_namespace(x=x)
@@ -180,8 +187,10 @@ def _distances(x, labels, centroids, metric):
 def _standardised(distances, labels, weights, centroids):
     """Deviations (..., n) from the cluster's median, in robust standard deviations."""
     xp, k = array_namespace(distances=distances), centroids.shape[-2]
-    weights = xp.broadcast_to(weights, distances.shape)
     labels = xp.broadcast_to(labels, distances.shape)
+    if weights is not None:
+        weights = xp.broadcast_to(weights, distances.shape)
+    shares = None if weights is None else weights[..., None]
 
     def medians(values):
         found = weighted_median(values[..., None], labels, k, weights)
@@ -190,9 +199,8 @@ def _standardised(distances, labels, weights, centroids):
     deviations = distances - medians(distances)
     size = xp.abs(deviations)
     own = _MEDIAN * medians(size)
-    everyone = percentiles(xp, size[..., None], weights[..., None], (50,))[0][..., 0]
-    mean = xp.sum(weights * size, axis=-1, keepdims=True)
-    mean = mean / xp.sum(weights, axis=-1, keepdims=True)
+    everyone = percentiles(xp, size[..., None], shares, (50,))[0][..., 0]
+    mean = column_mean(xp, size[..., None], shares)[..., 0]
     # Rounding makes no spread.
     floor = 4 * float(xp.finfo(distances.dtype).eps) * xp.max(distances, axis=-1, keepdims=True)
     scale = xp.where(everyone > floor, _MEDIAN * everyone, _MEAN * mean)
