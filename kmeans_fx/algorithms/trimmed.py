@@ -91,7 +91,7 @@ def _trimmed_fit(x, centroids, weights, key, *, trim, **fields):
     state = while_loop(
         lambda state: state.status == RUNNING,
         partial(_step, x, weights, key, options=options, trim=trim),
-        _State(*state, nothing),
+        _State(**state._asdict(), weights=nothing),
         max_steps=options.max_iter,
     )
     return _finish(x, weights, state, options, trim)
@@ -113,7 +113,7 @@ def _step(x, weights, key, state, *, options, trim):
     previous = xp.where(kept == state.weights, state.labels, xp.full_like(labels, -2))
     before = LloydState(*state._replace(labels=previous)[:-1])
     after = advance(before, labels, centroids, stats, weights, True, options)
-    return _State(*after, kept)
+    return _State(**after._asdict(), weights=kept)
 
 
 def _assigned(x, weights, centroids, space, dropped, trim):
@@ -131,8 +131,9 @@ def _statistics(x, labels, kept, centroids, space, inertia):
         return (), segment_stats(space.rows(part), own, centroids.shape[-2], share)
 
     columns = 3 * x.shape[-1]
-    _, stats = map_rows(block, (x, labels, kept), centroids, columns, space.chunk_size)
-    return ClusterStats(*stats, inertia)
+    rows = (x, labels, kept)
+    _, (sums, counts) = map_rows(block, rows, centroids, columns, space.chunk_size)
+    return ClusterStats(sums, counts, inertia)
 
 
 def _marked(xp, labels, far, weights, kept):
@@ -260,12 +261,12 @@ def _fit(x, centroids, weights, key, *, options, trim):
     outputs = _trimmed_fit(x, centroids, weights, key, portable=options.portable, **fields)
     xp = array_namespace(x=x)
     centroids, previous, before, nearest, labels, kept, *rest = outputs
-    centroids = xp.astype(centroids, x.dtype, copy=False)
-    result = TrimmedResult(centroids, labels, *rest, labels >= 0, kept)
+    fit = KMeansResult(xp.astype(centroids, x.dtype, copy=False), nearest, *rest)
+    found = {**fit._asdict(), "labels": labels}
+    result = TrimmedResult(**found, kept=labels >= 0, weights=kept)
     if not tracks_gradients(x, weights):
         return result
     moving, own = (_in_weights(xp, weights, share, trim) for share in (before, kept))
-    fit = KMeansResult(centroids, nearest, *rest)
     fit = attach_gradients(x, moving, previous, fit, as_metric(options.metric), None, own)
     return result._replace(centroids=fit.centroids, inertia=fit.inertia)
 
