@@ -4,6 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from kmeans_fx import images, metrics, plot, preprocess, select, stability
 from kmeans_fx._result import KMeansResult
+from kmeans_fx.algorithms.bisecting import BisectingResult, bisecting_kmeans
 from kmeans_fx.algorithms.density import (
     mixture_aic,
     mixture_bic,
@@ -27,6 +28,7 @@ from kmeans_fx.algorithms.mixture import (
     mixture_init,
     mixture_step,
 )
+from kmeans_fx.algorithms.one_dimensional import kmeans_1d
 from kmeans_fx.algorithms.soft import SoftKMeansResult, soft_kmeans
 from kmeans_fx.algorithms.streaming import StreamState, stream_init, stream_step
 from kmeans_fx.algorithms.trimmed import TrimmedResult, trimmed_kmeans
@@ -72,6 +74,7 @@ __all__ = [
     "STOPPED",
     "Assignment",
     "BalancedAssignment",
+    "BisectingResult",
     "ClusterStats",
     "FuzzyResult",
     "KMeansResult",
@@ -90,6 +93,7 @@ __all__ = [
     "anomaly_threshold",
     "any_of",
     "assign",
+    "bisecting_kmeans",
     "centroid_shift",
     "cluster_stats",
     "describe",
@@ -102,6 +106,7 @@ __all__ = [
     "images",
     "inertia_change",
     "kmeans",
+    "kmeans_1d",
     "kmeans_parallel",
     "kmeans_plusplus",
     "label_change",

@@ -134,6 +134,8 @@ CASES = {
     'lloyd, empty="split"': _lloyd("split"),
     'lloyd, empty="merge"': _lloyd("merge"),
     'lloyd, empty="keep"': _lloyd("keep"),
+    "bisecting_kmeans": lambda x: kf.bisecting_kmeans(x, 3, key=0, tol=0, weights=_weights(x)),
+    "kmeans_1d": lambda x: kf.kmeans_1d(x[:, 1:], 3, weights=_weights(x)),
     "trimmed_kmeans": lambda x: kf.trimmed_kmeans(x, 3, trim=0.1, key=0, weights=_weights(x)),
     "anomaly_scores": lambda x: kf.anomaly_scores(x, kf.kmeans(x, 3, key=0)),
     "anomaly_threshold": lambda x: kf.anomaly_threshold(x[:, 0], weights=_weights(x)),
@@ -206,7 +208,7 @@ def _smooth(result):
     if isinstance(result, kf.KMeansResult):
         # Three clusters have rows; the place of a fourth need not depend on any.
         return result.centroids[:3, :], result.inertia
-    if isinstance(result, kf.TrimmedResult):
+    if isinstance(result, (kf.BisectingResult, kf.TrimmedResult)):
         return result.centroids, result.inertia
     if isinstance(result, kf.MiniBatchResult):
         return (result.centroids,)

@@ -109,6 +109,8 @@ ROWS = (
     Row('lloyd, empty="split"', {}),
     Row('lloyd, empty="merge"', {}),
     Row('lloyd, empty="keep"', {}),
+    Row("bisecting_kmeans", {}),
+    Row("kmeans_1d", {}),
     Row("trimmed_kmeans", {}),
     Row("anomaly_scores", {}),
     Row("anomaly_threshold", {}),

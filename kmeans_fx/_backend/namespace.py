@@ -13,6 +13,7 @@ __all__ = [
     "is_jax_namespace",
     "is_numpy_namespace",
     "is_torch_namespace",
+    "widest",
 ]
 
 _STANDARD_REALS = ("float32", "float64")
@@ -141,6 +142,12 @@ def is_real_floating(xp, dtype):
 def accumulation_dtype(xp, dtype):
     """The dtype in which sums are kept: float32 for half precision, else ``dtype``."""
     return xp.float32 if _dtype_name(dtype) in ("bfloat16", "float16") else dtype
+
+
+def widest(xp, array):
+    """float64 where the device has it."""
+    kinds = xp.__array_namespace_info__().dtypes(device=device(array), kind="real floating")
+    return kinds.get("float64", xp.float32)
 
 
 def index_dtype(xp, array):

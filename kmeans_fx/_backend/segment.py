@@ -13,7 +13,7 @@ from kmeans_fx._backend.namespace import (
 # Up to here one bincount a column is faster than bringing the rows in order.
 _FEW_COLUMNS = 8
 
-__all__ = ["one_hot", "segment_counts", "segment_stats", "segment_sum", "take_rows"]
+__all__ = ["one_hot", "segment_counts", "segment_min", "segment_stats", "segment_sum", "take_rows"]
 
 
 def segment_sum(values, labels, k):
@@ -34,6 +34,35 @@ def segment_sum(values, labels, k):
     if is_numpy_namespace(xp):
         return _sorted_stats(values, labels, k, None)[0]
     return xp.matmul(xp.matrix_transpose(one_hot(xp, labels, k, values.dtype)), values)
+
+
+def segment_min(values, starts, places):
+    """The least of every run of ``values`` (n,), to (r,). No derivative.
+
+    Run i is from ``starts[i]`` to the next start, the last to the end. The first start is 0,
+    no run is empty, and ``places`` (n,) is the run of every value.
+    """
+    xp = array_namespace(values=values, starts=starts)
+    if is_numpy_namespace(xp):
+        return xp.minimum.reduceat(values, starts)
+    if is_jax_namespace(xp) or is_torch_namespace(xp):
+        infinite = xp.full(starts.shape, xp.inf, dtype=values.dtype, device=device(values))
+        if is_jax_namespace(xp):
+            return infinite.at[places].min(values)
+        return infinite.scatter_reduce(0, places, values, "amin")
+    return _scanned_min(xp, values, starts, places)
+
+
+def _scanned_min(xp, values, starts, places):
+    """Portable: after turn t a value is the least of its run's last 2^t up to it."""
+    step = 1
+    while step < values.shape[0]:
+        same = places[step:] == places[:-step]
+        least = xp.where(same, xp.minimum(values[step:], values[:-step]), values[step:])
+        values = xp.concat([values[:step], least])
+        step *= 2
+    last = xp.concat([starts[1:] - 1, xp.full_like(starts[:1], values.shape[0] - 1)])
+    return xp.take(values, last)
 
 
 def one_hot(xp, labels, k, dtype):

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from kmeans_fx._backend.checks import check_weights
 from kmeans_fx._backend.members import broadcast_shapes
-from kmeans_fx._backend.namespace import array_namespace, device
+from kmeans_fx._backend.namespace import array_namespace, device, widest
 from kmeans_fx._backend.segment import segment_sum
 from kmeans_fx._backend.transform import is_concrete
 from kmeans_fx.metrics._labels import as_integers, distinct, number, within
@@ -17,7 +17,6 @@ __all__ = [
     "poisoned",
     "table_of_matrix",
     "tabulate",
-    "widest",
 ]
 
 
@@ -138,12 +137,6 @@ def _counts(xp, codes, k, weights):
     # Integers count exactly, where float32 would stop at 2^24.
     values = xp.ones_like(codes) if weights is None else weights
     return segment_sum(values[..., None], codes, k)[..., 0]
-
-
-def widest(xp, array):
-    """float64 where the device has it."""
-    kinds = xp.__array_namespace_info__().dtypes(device=device(array), kind="real floating")
-    return kinds.get("float64", xp.float32)
 
 
 def _check_size(xp, r, c, dtype):

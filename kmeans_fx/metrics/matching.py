@@ -2,10 +2,10 @@
 
 from typing import Any, NamedTuple
 
-from kmeans_fx._backend.namespace import array_namespace, device
+from kmeans_fx._backend.namespace import array_namespace, device, widest
 from kmeans_fx._backend.segment import take_rows
 from kmeans_fx.metrics._assignment import best_assignment
-from kmeans_fx.metrics._table import codes_of, dense, poisoned, widest
+from kmeans_fx.metrics._table import codes_of, dense, poisoned
 
 __all__ = ["Matching", "match_labels"]
 
