@@ -149,7 +149,7 @@ class _Path(NamedTuple):
 
 def _backtrack(xp, last):
     """From the last run to the first: where every run starts."""
-    b, k, points = last.shape
+    k, points = last.shape[1:]
     places = xp.arange(k, dtype=last.dtype, device=device(last))
 
     def body(path):

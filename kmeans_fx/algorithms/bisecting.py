@@ -182,4 +182,13 @@ def _as_result(x, weights, outputs, metric):
     *found, children, inertia, weight = outputs
     flat = KMeansResult(*found, history=None)
     flat = attach_gradients(x, weights, flat.labels, flat, metric, None)
-    return BisectingResult(*flat[:5], children, inertia, weight)
+    return BisectingResult(
+        flat.centroids,
+        flat.labels,
+        flat.inertia,
+        flat.n_iter,
+        flat.status,
+        children,
+        inertia,
+        weight,
+    )
