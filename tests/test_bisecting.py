@@ -28,8 +28,7 @@ def loops(x, k, weights, split):
         members = clusters.pop(int(np.argmax(sizes)))
         tries = [reference.lloyd(x[members], x[[members[0], i]], weights[members]) for i in members]
         labels = min(tries, key=lambda found: found[2])[1]
-        for side in (0, 1):
-            clusters.append([i for i, own in zip(members, labels, strict=True) if own == side])
+        clusters += [[members[i] for i in np.flatnonzero(labels == side)] for side in (0, 1)]
     return {frozenset(cluster) for cluster in clusters}
 
 

@@ -16,11 +16,10 @@ def brute_force(x, weights, k):
     """The least inertia of all ways to cut the sorted numbers."""
     order = np.argsort(x)
     x, weights = x[order], weights[order]
-    ways = ((0, *cuts, len(x)) for cuts in combinations(range(1, len(x)), k - 1))
-    runs = {
-        (i, j): spread(x[i:j], weights[i:j]) for i in range(len(x)) for j in range(i, len(x) + 1)
-    }
-    return min(sum(runs[run] for run in zip(cuts[:-1], cuts[1:], strict=True)) for cuts in ways)
+    n = len(x)
+    runs = {(i, j): spread(x[i:j], weights[i:j]) for i in range(n) for j in range(i, n + 1)}
+    ways = ((0, *cuts, n) for cuts in combinations(range(1, n), k - 1))
+    return min(sum(runs[run] for run in pairwise(cuts)) for cuts in ways)
 
 
 def spread(x, weights):
