@@ -6,7 +6,7 @@ from array_api_extra.testing import lazy_xp_function
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmeans_fx._backend.segment import one_hot, segment_stats, segment_sum, take_rows
+from kmeans_fx._backend.segment import one_hot, segment_min, segment_stats, segment_sum, take_rows
 
 for function in (segment_sum, segment_stats):
     lazy_xp_function(function)
@@ -110,3 +110,13 @@ def test_the_callers_rows_are_not_scaled_in_place(xp, asarray, to_numpy):
     before = to_numpy(x).copy()
     segment_stats(x, asarray(xp, labels), K, asarray(xp, weights))
     np.testing.assert_array_equal(to_numpy(x), before)
+
+
+def test_segment_min_of_runs(xp, asarray, to_numpy):
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(1, 9, size=12)
+    values, places = rng.standard_normal(lengths.sum()), np.repeat(np.arange(12), lengths)
+    starts = np.cumsum(lengths) - lengths
+    ours = segment_min(*(asarray(xp, a) for a in (values, starts, places)))
+    expected = [values[places == run].min() for run in range(12)]
+    np.testing.assert_allclose(to_numpy(ours), expected, rtol=1e-6)

@@ -179,16 +179,17 @@ def bisecting_kmeans(
 
 def _as_result(x, weights, outputs, metric):
     """The result, with its derivatives."""
-    *found, children, inertia, weight = outputs
-    flat = KMeansResult(*found, history=None)
+    centroids, labels, inertia, n_iter, status, *tree = outputs
+    flat = KMeansResult(centroids, labels, inertia, n_iter, status, history=None)
     flat = attach_gradients(x, weights, flat.labels, flat, metric, None)
+    children, node_inertia, node_weight = tree
     return BisectingResult(
         flat.centroids,
-        flat.labels,
+        labels,
         flat.inertia,
-        flat.n_iter,
-        flat.status,
+        n_iter,
+        status,
         children,
-        inertia,
-        weight,
+        node_inertia,
+        node_weight,
     )

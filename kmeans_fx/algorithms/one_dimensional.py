@@ -89,7 +89,7 @@ def _optimum(x, weights, *, k, h):
     shape = (*batch, x.shape[-2])
     rows = xp.broadcast_to(space.rows(x)[..., 0], shape)
     share = xp.ones_like(rows) if weights is None else xp.broadcast_to(weights, shape)
-    centres, counts = _centres(xp, *_in_order(xp, rows, share), k)
+    centres, counts = _centres(xp, rows, share, k)
     centres = xp.sort(copy_nearest(centres, counts == 0), axis=-2)
     centroids = xp.astype(space.absolute(centres), x.dtype)
     part = partition(x, space.relative(centroids), weights, space, distances=True)
@@ -101,18 +101,17 @@ def _optimum(x, weights, *, k, h):
     return centroids, part.labels, part.inertia, zero, status, history
 
 
-def _in_order(xp, rows, share):
-    """Rows (..., n) in ascending order, and their weights."""
-    order = xp.argsort(rows, axis=-1, stable=True)
-    return tuple(xp.take_along_axis(values, order, axis=-1) for values in (rows, share))
-
-
 def _centres(xp, rows, share, k):
-    """Means (..., k, 1) and weights (..., k) of the best runs of sorted rows."""
+    """Means (..., k, 1) and weights (..., k) of the best runs of the sorted rows."""
     *batch, n = rows.shape
-    wide = widest(xp, rows)
-    flat = [xp.astype(xp.reshape(a, (-1, n)), wide, copy=False) for a in (rows, share)]
-    starts = best_cuts(*flat, k)
+    order, wide = xp.argsort(rows, axis=-1, stable=True), widest(xp, rows)
+
+    def flat(values):
+        values = xp.take_along_axis(values, order, axis=-1)
+        return xp.astype(xp.reshape(values, (-1, n)), wide, copy=False)
+
+    values, weights = flat(rows), flat(share)
+    starts = best_cuts(values, weights, k)
     b = starts.shape[0]
     places = xp.arange(n, dtype=starts.dtype, device=device(rows))
     # Of runs that start together the last one has the rows.
@@ -121,7 +120,7 @@ def _centres(xp, rows, share, k):
         xp.reshape(starts + member, (-1,)), xp.reshape(places + member, (-1,)), side="right"
     )
     labels = xp.reshape(xp.astype(found, starts.dtype) - 1, (b, n)) - member // n * k
-    sums, counts = segment_stats(flat[0][..., None], labels, k, flat[1])
+    sums, counts = segment_stats(values[..., None], labels, k, weights)
     zero = xp.zeros_like(counts[..., 0])
     means = cluster_means(xp, ClusterStats(sums, counts, zero), xp.zeros_like(sums))
     return tuple(
