@@ -57,8 +57,8 @@ def print_predicted(path, source, model, found):
     if found.unused:
         facts.append(("Left out", f"{some(found.unused)}: not in the model"))
     sizes = np.bincount(found.labels, minlength=len(model.centroids))
-    sizes = ", ".join(f"{i}: {size:,}" for i, size in enumerate(sizes))
-    print_facts([*facts, ("Clusters", sizes)], stderr=True)
+    counts = ", ".join(f"{i}: {size:,}" for i, size in enumerate(sizes))
+    print_facts([*facts, ("Clusters", counts)], stderr=True)
 
 
 def print_quantized(path, source, found, size):

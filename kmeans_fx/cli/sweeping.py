@@ -74,7 +74,8 @@ def sweep_job(job, ks, method, references, sample, step):
     found = Sweep(*map(np.asarray, found))
     known = [name for name in METHODS if name != "gap" or references]
     choices = {name: choose_k(found, method=name) for name in known}
-    return Swept(found, choices, method, *_taken(found, choices[method]), len(x))
+    k, reason = _taken(found, choices[method])
+    return Swept(found, choices, method, k, reason, len(x))
 
 
 def _moved(step):
