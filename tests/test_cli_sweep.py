@@ -60,7 +60,7 @@ def test_sweep(invoke, groups, tmp_path):
     assert found["choices"]["gap"]["k"] == 4
     assert found["choices"].keys() == {*SCORES, "elbow", "gap"}
     assert "Taken" in result.stdout
-    assert "k = 4, by silhouette" in result.stdout
+    assert "k = 4. By silhouette: " in result.stdout
     table = rows(tmp_path / "sweep.csv")
     assert [row["k"] for row in table] == ["1", "2", "3", "4", "5", "6"]
     assert table[0]["silhouette"] == ""
@@ -135,7 +135,7 @@ def test_no_clear_answer_is_said_with_what_is_taken(invoke, groups, tmp_path, me
     assert found["k"] == best
     sentence = f"Taken is k = {best}, because the mean silhouette of those tried is largest"
     assert sentence in result.stdout
-    assert f"No clear answer. {found['choices'][method]['reason']}" in result.stdout
+    assert f"No clear answer by {method}: {found['choices'][method]['reason']}" in result.stdout
     assert sentence in (tmp_path / "report.html").read_text()
 
 

@@ -92,7 +92,7 @@ def print_sweep(swept):
         (name, f"{'no clear answer' if choice.k is None else f'k = {choice.k}'}. {choice.reason}")
         for name, choice in says(swept)
     ]
-    print_facts([*facts, ("", ""), ("Taken", f"k = {swept.k}, by {swept.method}. {swept.reason}")])
+    print_facts([*facts, ("", ""), ("Taken", f"k = {swept.k}. {swept.reason}")])
 
 
 def print_quality(quality, trust):

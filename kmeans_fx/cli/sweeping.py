@@ -124,13 +124,16 @@ def sampled_rows(job, size):
 def _taken(found, choice):
     """The k of a choice; with no clear answer, that of the largest mean silhouette."""
     if choice.k is not None:
-        return choice.k, choice.reason
+        return choice.k, f"By {choice.method}: {choice.reason}"
     scores = np.nan_to_num(found.silhouette, nan=-np.inf)
     k = int(found.ks[np.argmax(scores)])
     why = f"the mean silhouette of those tried is largest for it, {scores.max():.3g}"
     if np.isneginf(scores).all():
         why = "it is the smallest one tried"
-    return k, f"No clear answer. {choice.reason} Taken is k = {k}, because {why}."
+    return (
+        k,
+        f"No clear answer by {choice.method}: {choice.reason} Taken is k = {k}, because {why}.",
+    )
 
 
 def _distinct(values, enough):
