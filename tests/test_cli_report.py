@@ -123,7 +123,7 @@ def test_names_are_no_markup(page):
 def test_the_report_says_what_was_found(page):
     for words in (
         "3 clusters in table.csv",
-        "3 clusters, by silhouette.",
+        "3 clusters. By silhouette: ",
         "The largest has 20 rows, the smallest 20 rows.",
         "How many clusters",
         "What each criterion says",

@@ -328,6 +328,7 @@ def test_three_groups_are_three():
 NAN = float("nan")
 
 
+@pytest.mark.backend("numpy")  # where kneed is installed
 @pytest.mark.parametrize(
     ("method", "fields", "k", "reason"),
     [

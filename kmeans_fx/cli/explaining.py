@@ -61,8 +61,7 @@ def report(job, clusters, quality, trust, swept, sample):
 
 def _in_short(job, clusters, quality, trust, swept):
     k, sizes = len(clusters.sizes), sorted(clusters.sizes.tolist(), reverse=True)
-    chosen = f"by {swept.method}. {swept.reason}" if swept else "as asked for."
-    yield f"{count(k, 'cluster')}, {chosen}"
+    yield f"{count(k, 'cluster')}{f'. {swept.reason}' if swept else ', as asked for.'}"
     if k > 1:
         yield f"The largest has {count(sizes[0], 'row')}, the smallest {count(sizes[-1], 'row')}."
     if np.isfinite(quality.silhouette):

@@ -36,7 +36,8 @@ def label_rows(model, source, path):
         msg = f"{path} has an infinite value in row {row + 1} of {model.columns[column]}"
         raise BadInputError(msg)
     unused = [name for name in source.columns if name not in model.columns]
-    return Predicted(*predict(model, values), unused)
+    labels, distances, used = predict(model, values)
+    return Predicted(labels, distances, used, unused)
 
 
 def _columns(model, source, path):

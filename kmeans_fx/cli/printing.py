@@ -57,8 +57,8 @@ def print_predicted(path, source, model, found):
     if found.unused:
         facts.append(("Left out", f"{some(found.unused)}: not in the model"))
     sizes = np.bincount(found.labels, minlength=len(model.centroids))
-    sizes = ", ".join(f"{i}: {size:,}" for i, size in enumerate(sizes))
-    print_facts([*facts, ("Clusters", sizes)], stderr=True)
+    counts = ", ".join(f"{i}: {size:,}" for i, size in enumerate(sizes))
+    print_facts([*facts, ("Clusters", counts)], stderr=True)
 
 
 def print_quantized(path, source, found, size):
@@ -92,7 +92,7 @@ def print_sweep(swept):
         (name, f"{'no clear answer' if choice.k is None else f'k = {choice.k}'}. {choice.reason}")
         for name, choice in says(swept)
     ]
-    print_facts([*facts, ("", ""), ("Taken", f"k = {swept.k}, by {swept.method}. {swept.reason}")])
+    print_facts([*facts, ("", ""), ("Taken", f"k = {swept.k}. {swept.reason}")])
 
 
 def print_quality(quality, trust):

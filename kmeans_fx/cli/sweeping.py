@@ -74,7 +74,8 @@ def sweep_job(job, ks, method, references, sample, step):
     found = Sweep(*map(np.asarray, found))
     known = [name for name in METHODS if name != "gap" or references]
     choices = {name: choose_k(found, method=name) for name in known}
-    return Swept(found, choices, method, *_taken(found, choices[method]), len(x))
+    k, reason = _taken(found, choices[method])
+    return Swept(found, choices, method, k, reason, len(x))
 
 
 def _moved(step):
@@ -123,13 +124,16 @@ def sampled_rows(job, size):
 def _taken(found, choice):
     """The k of a choice; with no clear answer, that of the largest mean silhouette."""
     if choice.k is not None:
-        return choice.k, choice.reason
+        return choice.k, f"By {choice.method}: {choice.reason}"
     scores = np.nan_to_num(found.silhouette, nan=-np.inf)
     k = int(found.ks[np.argmax(scores)])
     why = f"the mean silhouette of those tried is largest for it, {scores.max():.3g}"
     if np.isneginf(scores).all():
         why = "it is the smallest one tried"
-    return k, f"No clear answer. {choice.reason} Taken is k = {k}, because {why}."
+    return (
+        k,
+        f"No clear answer by {choice.method}: {choice.reason} Taken is k = {k}, because {why}.",
+    )
 
 
 def _distinct(values, enough):
