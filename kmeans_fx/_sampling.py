@@ -33,7 +33,8 @@ class _Sampling(NamedTuple):
     turn: Any
 
 
-@program("nd n w", "k:index")
+# Its blocks are short-lived arrays, for which PyTorch asks the system for memory each time.
+@program("nd n w", "k:index", by_numpy=True)
 def choose_kmeans_plusplus(x, weights, key, *, k, metric, n_trials, trim=0.0):
     """D-squared sampling, keeping of every turn's trials the one that helps most.
 

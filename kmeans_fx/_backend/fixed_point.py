@@ -17,6 +17,7 @@ from kmeans_fx._backend.host import (
     has_foreign_kernels,
     has_kernels,
     is_on_host,
+    suits_numpy,
     to_numpy,
 )
 from kmeans_fx._backend.kernels import enabled
@@ -50,12 +51,13 @@ class Program(NamedTuple):
     run: Callable
     inputs: tuple
     outputs: tuple
+    by_numpy: bool
 
 
 _PROGRAMS: dict[str, Program] = {}
 
 
-def program(inputs, outputs):
+def program(inputs, outputs, *, by_numpy=False):
     """Register a function as a program, and return the way to call it.
 
     The call takes the arrays, the options by name, and ``portable``: whether to run
@@ -70,11 +72,13 @@ def program(inputs, outputs):
         Core shapes of the results; ``"n:index"`` has the default index dtype, the
         others the dtype of the first input. ``"."`` is a scalar. A letter that no
         input has is the option of that name.
+    by_numpy : bool
+        Whether NumPy is faster for tensors of PyTorch on a CPU, also without kernels.
     """
 
     def register(function):
         name = _name(function)
-        _PROGRAMS[name] = Program(function, _parse(inputs), _parse(outputs))
+        _PROGRAMS[name] = Program(function, _parse(inputs), _parse(outputs), by_numpy)
 
         def launch(*arrays, portable=False, **options):
             run = _in_the_open if portable else opaque
@@ -134,8 +138,9 @@ def opaque(name, arrays, options):
 
 
 def run_on_host(name, present, options, given):
-    """The outputs by kernels for NumPy, or None where there are none."""
-    if not (has_kernels(given, options) and is_on_host(given)):
+    """The outputs by NumPy where it has kernels or is the faster one, else None."""
+    suits = has_kernels(given, options) or (_PROGRAMS[name].by_numpy and suits_numpy(given))
+    if not (suits and is_on_host(given)):
         return None
     cores = [core for core, there in zip(_cores(name), present, strict=True) if there]
     return from_numpy(run_on_numpy(name, present, options, to_numpy(given, cores)), given[0])
@@ -174,7 +179,7 @@ def call(name, present, options, given):
     """Run a program, on one problem or on a batch."""
     rest = iter(given)
     arrays = [next(rest) if there else None for there in present]
-    run, inputs, _ = _PROGRAMS[name]
+    run, inputs, *_ = _PROGRAMS[name]
     options = dict(options)
     sizes = _sizes(inputs, arrays, options)
     return map_members(
@@ -189,7 +194,7 @@ def shapes_of(name, present, options, given):
     """The shape of every output, and whether it holds indices."""
     rest = iter(given)
     arrays = [next(rest) if there else None for there in present]
-    _, inputs, outputs = _PROGRAMS[name]
+    _, inputs, outputs, _ = _PROGRAMS[name]
     sizes = _sizes(inputs, arrays, options)
     leads = [a.shape[: a.ndim - r] for a, r in zip(given, ranks_of(name, present), strict=True)]
     batch = broadcast_shapes(*leads)

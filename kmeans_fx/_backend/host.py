@@ -4,6 +4,8 @@ A kernel knows NumPy alone. A view costs nothing, so a program that has kernels 
 NumPy as a whole; on JAX also from compiled code, in one call.
 """
 
+from importlib.util import find_spec
+
 from kmeans_fx._backend.kernels import enabled, pays
 from kmeans_fx._backend.namespace import (
     array_namespace,
@@ -20,6 +22,7 @@ __all__ = [
     "has_foreign_kernels",
     "has_kernels",
     "is_on_host",
+    "suits_numpy",
     "to_numpy",
 ]
 
@@ -31,11 +34,17 @@ _DTYPES = ("float32", "float64")
 
 def has_kernels(arrays, options):
     """Whether there are kernels for a program's call, and enough rows to use them."""
-    known = (
-        dict(options).get("metric") in _METRICS
-        and str(arrays[0].dtype).removeprefix("torch.") in _DTYPES
-    )
-    return known and pays(arrays[0]) and enabled()
+    return dict(options).get("metric") in _METRICS and _is_large(arrays[0]) and enabled()
+
+
+def suits_numpy(arrays):
+    """Whether the arrays are tensors of PyTorch that NumPy, which is there, can work on."""
+    is_torch = is_torch_namespace(array_namespace(a=arrays[0]))
+    return is_torch and _is_large(arrays[0]) and find_spec("numpy") is not None
+
+
+def _is_large(x):
+    return str(x.dtype).removeprefix("torch.") in _DTYPES and pays(x)
 
 
 def is_on_host(arrays):
