@@ -40,7 +40,8 @@ class Sweep(NamedTuple):
         By how much the logarithm of the inertia is below that of rows without clusters;
         infinite where the inertia is 0, NaN where that of a reference is.
     gap_error : array (m,)
-        s_k of [1]_, the standard deviation over the references times sqrt(1 + 1/B).
+        s_k of the paper that `sweep` names: the standard deviation over the references
+        times sqrt(1 + 1/B).
     labels : integer array (m, n)
     centroids : array (m, kmax, d)
         Of k, the first k rows; the others are NaN.
