@@ -15,6 +15,7 @@ myst_heading_anchors = 3
 
 # Pages with {code-cell} blocks run at every build; an exception in one fails it.
 nb_execution_mode = "force"
+nb_render_markdown_format = "myst"  # tables
 nb_execution_raise_on_error = True
 nb_merge_streams = True  # what a cell prints is one block
 nb_execution_timeout = 120  # seconds a cell may take, on a busy machine too
