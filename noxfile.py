@@ -58,11 +58,11 @@ def typecheck(session):
 def tests(session, backend):
     """The test suite on one array library, which must be there."""
     install(session, "-e", f".{EXTRAS[backend]}", group="test")
-    processes = []
     if backend in ("jax", "torch"):
         # Compilation keeps one core busy. Threads of two processes would fight over two cores.
-        session.env["OMP_NUM_THREADS"], processes = "1", ["-n", "2"]
-    session.run("python", "-m", "pytest", f"--backend={backend}", *processes, *session.posargs)
+        session.env["OMP_NUM_THREADS"] = "1"
+    tests = ["python", "-m", "pytest", f"--backend={backend}", "-n", "2"]
+    session.run(*tests, *session.posargs)
 
 
 # What kernels take part in; the rest is the same code with and without.
