@@ -243,3 +243,15 @@ def test_a_metric_need_not_be_defined_at_the_origin():
     metric = Metric(lambda a, b: np.sum(a * np.log(a / b), axis=-1))
     centroids = kmeans_plusplus(shares, 3, key=0, metric=metric)
     assert {tuple(row) for row in centroids} <= {tuple(row) for row in shares}
+
+
+@pytest.mark.backend("torch")
+def test_large_tensors_are_seeded_as_numpys_arrays_are(xp, to_numpy, monkeypatch):
+    # NumPy works on views of them: the same rows to the bit, and tensors in the end.
+    monkeypatch.setenv("KMEANS_FX_KERNELS", "0")
+    x = np.random.default_rng(5).normal(size=(20_000, 4)).astype(np.float32)
+    tensor = xp.asarray(x.copy())
+    chosen = kmeans_plusplus(tensor, 7, key=3)
+    assert chosen.dtype == tensor.dtype
+    np.testing.assert_array_equal(to_numpy(chosen), kmeans_plusplus(x, 7, key=3))
+    np.testing.assert_array_equal(to_numpy(tensor), x)
