@@ -13,6 +13,7 @@ __all__ = [
     "soft_distances",
     "soft_scores",
     "softmax",
+    "softmax_and_log",
 ]
 
 
@@ -53,26 +54,34 @@ def soft_scores(x, centroids, temperature, metric):
 
 def softmax(scores):
     """Exponentials over the last axis, divided by their sum."""
-    xp = array_namespace(scores=scores)
     # Not exp(scores - log_sum_exp): a compiler that fuses rounds the two apart, and the rows
     # of large scores do not sum to 1.
-    powers = xp.exp(scores - _highest(scores, -1))
-    return powers / xp.sum(powers, axis=-1, keepdims=True)
+    _, powers, total = _powers(scores, -1)
+    return powers / total
+
+
+def softmax_and_log(scores):
+    """The softmax over the last axis, and `log_sum_exp`."""
+    xp = array_namespace(scores=scores)
+    highest, powers, total = _powers(scores, -1)
+    return powers / total, highest + xp.log(total)
 
 
 def log_sum_exp(scores, axis=-1):
     """Logarithm of the sum of exponentials, keeping the axis; -inf where all are -inf."""
     xp = array_namespace(scores=scores)
-    highest = _highest(scores, axis)
-    return highest + xp.log(xp.sum(xp.exp(scores - highest), axis=axis, keepdims=True))
+    highest, _, total = _powers(scores, axis)
+    return highest + xp.log(total)
 
 
-def _highest(scores, axis):
-    """The largest score, or 0 where none is finite."""
+def _powers(scores, axis):
+    """The largest score, or 0 where none is finite; exponentials relative to it; their sum."""
     xp = array_namespace(scores=scores)
     # A constant that drops out: without a slope, or ties would split it.
     highest = stop_gradient(xp.max(scores, axis=axis, keepdims=True))
-    return xp.where(xp.isfinite(highest), highest, xp.zeros_like(highest))
+    highest = xp.where(xp.isfinite(highest), highest, xp.zeros_like(highest))
+    powers = xp.exp(scores - highest)
+    return highest, powers, xp.sum(powers, axis=axis, keepdims=True)
 
 
 def positive_part(squares, floor):

@@ -4,12 +4,11 @@ A kernel knows NumPy alone. A view costs nothing, so a program that has kernels 
 NumPy as a whole; on JAX also from compiled code, in one call.
 """
 
-from importlib.util import find_spec
-
 from kmeans_fx._backend.kernels import enabled, pays
 from kmeans_fx._backend.namespace import (
     array_namespace,
     device,
+    has_numpy,
     index_dtype,
     is_jax_namespace,
     is_torch_namespace,
@@ -40,7 +39,7 @@ def has_kernels(arrays, options):
 def suits_numpy(arrays):
     """Whether the arrays are tensors of PyTorch that NumPy, which is there, can work on."""
     is_torch = is_torch_namespace(array_namespace(a=arrays[0]))
-    return is_torch and _is_large(arrays[0]) and find_spec("numpy") is not None
+    return is_torch and _is_large(arrays[0]) and has_numpy()
 
 
 def _is_large(x):

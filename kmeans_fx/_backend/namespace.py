@@ -1,6 +1,7 @@
 """Namespace, dtype and device facts. Everything follows the first array."""
 
 from functools import cache
+from importlib.util import find_spec
 
 import array_api_compat as compat
 
@@ -9,6 +10,7 @@ __all__ = [
     "array_namespace",
     "as_real",
     "device",
+    "has_numpy",
     "index_dtype",
     "is_jax_namespace",
     "is_numpy_namespace",
@@ -17,6 +19,12 @@ __all__ = [
 ]
 
 _STANDARD_REALS = ("float32", "float64")
+
+
+@cache
+def has_numpy():
+    """Whether NumPy is there; nothing is imported to tell."""
+    return find_spec("numpy") is not None
 
 
 def is_numpy_namespace(xp):

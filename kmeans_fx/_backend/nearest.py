@@ -5,14 +5,13 @@ One body per framework, each the fastest array program measured for it on a CPU.
 Ties go to the first centroid.
 """
 
-from functools import cache
-from importlib.util import find_spec
 from math import prod
 from threading import local
 
 from kmeans_fx._backend.namespace import (
     array_namespace,
     device,
+    has_numpy,
     index_dtype,
     is_jax_namespace,
     is_numpy_namespace,
@@ -87,7 +86,7 @@ def _nearest_torch(rows, operand, bias):
     """PyTorch: one fused product; on a CPU NumPy's argmin, which takes a tenth of the time."""
     import torch
 
-    if not (rows.device.type == "cpu" and _has_numpy() and is_concrete(rows)):
+    if not (rows.device.type == "cpu" and has_numpy() and is_concrete(rows)):
         return torch.addmm(bias, rows, operand).min(dim=1).indices
     n, k = rows.shape[0], bias.shape[0]
     if k <= _FEW_CENTROIDS:
@@ -121,11 +120,6 @@ def _first_minimum(scores):
     equal = scores == scores.min(axis=0)
     labels = k - (equal.view(np.uint8) * rank).max(axis=0).astype(np.intp)
     return np.minimum(labels, k - 1, out=labels)  # rows of NaN equal nothing
-
-
-@cache
-def _has_numpy():
-    return find_spec("numpy") is not None
 
 
 def _nearest_jax(rows, operand, bias):

@@ -12,7 +12,7 @@ from kmeans_fx._backend.namespace import array_namespace
 from kmeans_fx._backend.pairs import squared_block
 from kmeans_fx._backend.transform import stop_gradient
 from kmeans_fx._partition import map_rows
-from kmeans_fx._soft import log_sum_exp, positive_part, softmax
+from kmeans_fx._soft import log_sum_exp, positive_part, softmax_and_log
 from kmeans_fx.update import ClusterStats, cluster_means, weighted_sum
 
 __all__ = ["KINDS", "Final", "finish", "move"]
@@ -34,8 +34,8 @@ class Kind(NamedTuple):
 def _soft(squares, temperature):
     """Rose's: shares are a softmax, and a cost is a free energy."""
     scores = -squares / temperature
-    shares = softmax(scores)
-    return shares, shares, -temperature[..., 0] * log_sum_exp(scores)[..., 0]
+    shares, total = softmax_and_log(scores)
+    return shares, shares, -temperature[..., 0] * total[..., 0]
 
 
 def _soft_slopes(squares, temperature):

@@ -186,12 +186,18 @@ def _rows(keys):
     return (keys[i, :] for i in range(keys.shape[0]))
 
 
+def lowest(inertia):
+    """The first fit of lowest inertia (..., r); one that failed is none."""
+    xp = array_namespace(inertia=inertia)
+    failed = xp.full_like(inertia, xp.inf)
+    return xp.argmin(xp.where(xp.isnan(inertia), failed, inertia), axis=-1)
+
+
 def best_of(restarts):
     """The restart with the lowest inertia, of results with a last batch axis of restarts."""
     xp = array_namespace(inertia=restarts.inertia)
     inertia = restarts.inertia
-    failed = xp.full_like(inertia, xp.inf)
-    best = xp.argmin(xp.where(xp.isnan(inertia), failed, inertia), axis=-1, keepdims=True)
+    best = lowest(inertia)[..., None]
 
     def pick(field):
         axis = inertia.ndim - 1

@@ -3,8 +3,8 @@
 from typing import Any, NamedTuple
 
 from kmeans_fx._backend.checks import check_integer
-from kmeans_fx._backend.namespace import array_namespace
 from kmeans_fx._backend.random import split
+from kmeans_fx.algorithms.kmeans import lowest
 from kmeans_fx.algorithms.lloyd import lloyd
 from kmeans_fx.init import kmeans_plusplus
 from kmeans_fx.stability._shared import alike, checked, ratio
@@ -112,7 +112,7 @@ def restart_agreement(
     rows = [alike(fits.labels[i, :], fits.labels, k, weights, x) for i in range(n_init)]
     agreement = xp.stack(rows)
     mean = (xp.sum(agreement) - n_init) / (n_init * (n_init - 1))
-    return RestartAgreement(agreement, mean, fits.labels, fits.inertia, _lowest(fits.inertia))
+    return RestartAgreement(agreement, mean, fits.labels, fits.inertia, lowest(fits.inertia))
 
 
 def inertia_trace(
@@ -171,9 +171,9 @@ def inertia_trace(
     n_init = check_integer("n_init", n_init, 1)
     options = {"weights": weights, "metric": metric, "max_iter": max_iter, "tol": tol}
     fits = _restarts(x, k, words, n_init, {**options, "history": True})
-    lowest = xp.min(fits.inertia)
-    excess = ratio(xp, fits.inertia - lowest, lowest)
-    best = _lowest(fits.inertia)
+    least = xp.min(fits.inertia)
+    excess = ratio(xp, fits.inertia - least, least)
+    best = lowest(fits.inertia)
     return InertiaTrace(fits.history, fits.inertia, fits.n_iter, best, excess, excess > rtol)
 
 
@@ -183,9 +183,3 @@ def _restarts(x, k, words, n_init, options):
         x, k, key=split(words, n_init), weights=options["weights"], metric=options["metric"]
     )
     return lloyd(x, starts, **options)
-
-
-def _lowest(inertia):
-    """The first fit of lowest inertia; one that failed is none."""
-    xp = array_namespace(inertia=inertia)
-    return xp.argmin(xp.where(xp.isnan(inertia), xp.full_like(inertia, xp.inf), inertia))
