@@ -2,6 +2,7 @@
 
 from math import ceil
 
+from kmeans_fx._backend.checks import check_number
 from kmeans_fx._backend.namespace import array_namespace
 
 __all__ = ["check_trim", "left_in"]
@@ -57,11 +58,7 @@ def _cut_weights(xp, distances, weights, trim):
 
 def check_trim(trim):
     """A share of the weight, as a float from 0 to less than 1."""
-    try:
-        trim = float(trim)
-    except (TypeError, ValueError):
-        msg = f"trim must be a number, got {trim!r}"
-        raise TypeError(msg) from None
+    trim = check_number("trim", trim)
     if not 0 <= trim < 1:
         msg = f"trim must be from 0 to less than 1, got {trim}"
         raise ValueError(msg)

@@ -3,11 +3,11 @@
 from typing import Any, NamedTuple
 
 from kmeans_fx._backend.checks import check_integer, check_k
+from kmeans_fx._backend.dither import dithered_labels
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, device, index_dtype
 from kmeans_fx._backend.random import as_key, permutation, split
 from kmeans_fx._backend.segment import take_rows
 from kmeans_fx._backend.transform import is_concrete
-from kmeans_fx._dither import dithered_labels
 from kmeans_fx.algorithms.kmeans import kmeans
 from kmeans_fx.assign import assign
 

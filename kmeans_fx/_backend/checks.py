@@ -12,6 +12,8 @@ __all__ = [
     "check_integer",
     "check_k",
     "check_labels",
+    "check_number",
+    "check_one_problem",
     "check_option",
     "check_points",
     "check_weights",
@@ -29,6 +31,24 @@ def check_points(**points):
         msg = f"{name} must not be empty, got shape {tuple(x.shape)}"
         raise ValueError(msg)
     return xp, as_real(xp, x, name)
+
+
+def check_one_problem(x):
+    """`check_points` of a single problem: x of shape (n, d)."""
+    xp, x = check_points(x=x)
+    if x.ndim != 2:
+        msg = f"x must have shape (n, d), got {tuple(x.shape)}"
+        raise ValueError(msg)
+    return xp, x
+
+
+def check_number(name, value):
+    """A number as a float; what range it is in is the caller's to check."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        msg = f"{name} must be a number, got {value!r}"
+        raise TypeError(msg) from None
 
 
 def check_features(xp, x, **centroids):

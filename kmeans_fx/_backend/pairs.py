@@ -3,10 +3,10 @@
 The caller centres the rows, and takes blocks that fit the cache.
 """
 
+from kmeans_fx._backend.linalg import matmul
 from kmeans_fx._backend.namespace import (
     array_namespace,
     device,
-    is_jax_namespace,
     is_numpy_namespace,
     is_torch_namespace,
 )
@@ -32,9 +32,7 @@ def squared_block(x, y):
     xp = array_namespace(x=x, y=y)
     left = xp.concat([x, _norms(xp, x), _ones(xp, x)], axis=-1)
     right = xp.matrix_transpose(xp.concat([y * -2.0, _ones(xp, y), _norms(xp, y)], axis=-1))
-    if is_jax_namespace(xp):
-        return xp.matmul(left, right, precision="highest")
-    return xp.matmul(left, right)
+    return matmul(left, right)
 
 
 def euclidean_block(x, y):

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from kmeans_fx._backend.checks import check_k, check_points, check_weights
+from kmeans_fx._backend.checks import check_k, check_one_problem, check_weights
 from kmeans_fx._backend.fixed_point import program
 from kmeans_fx._backend.loop import while_loop
 from kmeans_fx._backend.mapped import as_plain, rows_together
@@ -69,10 +69,7 @@ def fit_array(x, k, key, weights, search, rules, size, length, max_iter, labels)
     """Batches drawn from an array, which may be a file."""
     length = length or rows_together(x)
     x, weights = as_plain(x), as_plain(weights)
-    xp, x = check_points(x=x)
-    if x.ndim != 2:
-        msg = f"x must have shape (n, d), got {tuple(x.shape)}"
-        raise ValueError(msg)
+    xp, x = check_one_problem(x)
     k = check_k(k, x)
     weights = check_weights(xp, x, weights)
     words = as_key(key, xp, device(x))

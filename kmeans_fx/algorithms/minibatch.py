@@ -4,6 +4,7 @@ from kmeans_fx._backend.checks import (
     check_features,
     check_finite,
     check_integer,
+    check_number,
     check_points,
     check_weights,
 )
@@ -288,11 +289,7 @@ def check_rules(metric, ratio, smoothing, tol, max_no_improvement, max_steps, ch
 
 def _check_number(name, value, most=float("inf")):
     """A number from 0 to ``most``."""
-    try:
-        value = float(value)
-    except (TypeError, ValueError):
-        msg = f"{name} must be a number, got {value!r}"
-        raise TypeError(msg) from None
+    value = check_number(name, value)
     if not 0 <= value <= most or value == float("inf"):
         limit = "finite and not negative" if most == float("inf") else f"from 0 to {most:g}"
         msg = f"{name} must be {limit}, got {value}"

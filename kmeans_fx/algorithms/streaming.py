@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from kmeans_fx._backend.checks import (
     check_features,
     check_finite,
+    check_number,
     check_option,
     check_points,
     check_weights,
@@ -187,11 +188,7 @@ def stream_step(
 
 
 def _check_half_life(value):
-    try:
-        value = float(value)
-    except (TypeError, ValueError):
-        msg = f"half_life must be a number, got {value!r}"
-        raise TypeError(msg) from None
+    value = check_number("half_life", value)
     if not value >= 0:
         msg = f"half_life must not be negative, got {value}"
         raise ValueError(msg)

@@ -7,8 +7,8 @@ from kmeans_fx._backend.checks import (
     check_finite,
     check_integer,
     check_k,
+    check_one_problem,
     check_option,
-    check_points,
     check_weights,
 )
 from kmeans_fx._backend.namespace import array_namespace, device, index_dtype
@@ -146,7 +146,7 @@ def sweep(
     >>> found.inertia.round(2)
     array([1.6015e+03, 4.0150e+02, 1.5000e+00, 1.0000e+00])
     """
-    xp, x = _check_rows(x)
+    xp, x = check_one_problem(x)
     ks = _check_ks(ks, x)
     n_init = check_integer("n_init", n_init, 1)
     references = check_integer("references", references, 0)
@@ -190,14 +190,6 @@ def sweep(
         xp.stack([fit.n_iter for fit in fits]),
         xp.stack([fit.status for fit in fits]),
     )
-
-
-def _check_rows(x):
-    xp, x = check_points(x=x)
-    if x.ndim != 2:
-        msg = f"x must have shape (n, d), got {tuple(x.shape)}"
-        raise ValueError(msg)
-    return xp, x
 
 
 def _check_ks(ks, x):

@@ -1,6 +1,6 @@
 """What all of them share: checks, shares of the rows, agreement."""
 
-from kmeans_fx._backend.checks import check_finite, check_k, check_points, check_weights
+from kmeans_fx._backend.checks import check_finite, check_k, check_one_problem, check_weights
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, device
 from kmeans_fx._backend.random import as_key
 from kmeans_fx.metrics.pairs import adjusted_rand_score
@@ -10,10 +10,7 @@ __all__ = ["alike", "checked", "ratio", "shares"]
 
 def checked(x, k, weights, key):
     """The namespace, and the arguments checked; the key as words."""
-    xp, x = check_points(x=x)
-    if x.ndim != 2:
-        msg = f"x must have shape (n, d), got {tuple(x.shape)}"
-        raise ValueError(msg)
+    xp, x = check_one_problem(x)
     k = check_k(k, x)
     weights = check_weights(xp, x, weights)
     check_finite(x=x)
