@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from kmeans_fx._backend.checks import check_features, check_finite, check_integer, check_points
 from kmeans_fx._backend.fixed_point import program
-from kmeans_fx._backend.namespace import accumulation_dtype
+from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, index_dtype
 from kmeans_fx._backend.segment import take_rows
 from kmeans_fx._partition import centred_space, partition
 from kmeans_fx._soft import soft_scores, softmax
@@ -124,6 +124,16 @@ def nearest_labels(x, centroids, *, metric, chunk_size):
     space = centred_space(x, None, as_metric(metric), chunk_size)
     centroids = space.relative(centroids)
     return (partition(x, centroids, None, space, stats=False).labels,)
+
+
+def farthest_rows(x, centroids, size, weights, metric):
+    """Indices (..., size) of the rows of positive weight farthest from their centroid, in order."""
+    distances = assign(x, centroids, metric=metric).distances
+    xp = array_namespace(x=x)
+    if weights is not None:
+        distances = xp.where(weights > 0, distances, xp.full_like(distances, -1.0))
+    order = xp.argsort(distances, axis=-1, descending=True, stable=True)
+    return xp.astype(order[..., :size], index_dtype(xp, x), copy=False)
 
 
 def check_chunk_size(chunk_size):

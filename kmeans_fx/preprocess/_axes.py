@@ -8,7 +8,7 @@ from kmeans_fx._backend.transform import is_concrete
 from kmeans_fx._partition import centred_space, map_rows
 from kmeans_fx.distances import METRICS
 
-__all__ = ["checked", "deviations", "from_population", "principal_axes"]
+__all__ = ["checked", "deviations", "from_population", "principal_axes", "with_signs"]
 
 # From so many rows a column on the covariances are as good, and quicker by far.
 _MANY_ROWS = 10
@@ -42,7 +42,7 @@ def principal_axes(x, weights, *, r):
     many = x.shape[-2] >= _MANY_ROWS * x.shape[-1]
     shift, values, axes = (_from_covariances if many else _from_rows)(x, weights, space)
     axes, kept = axes[..., :r, :], values[..., :r]
-    return space.origin + shift, _with_signs(xp, axes), kept, xp.sum(values, axis=-1)
+    return space.origin + shift, with_signs(xp, axes), kept, xp.sum(values, axis=-1)
 
 
 def _from_covariances(x, weights, space):
@@ -88,7 +88,7 @@ def _total(xp, x, weights):
     return xp.full(x.shape[:-2], float(x.shape[-2]), dtype=dtype, device=device(x))
 
 
-def _with_signs(xp, axes):
+def with_signs(xp, axes):
     """Every axis in the direction in which its largest entry is positive."""
     place = xp.argmax(xp.abs(axes), axis=-1, keepdims=True)
     largest = xp.take_along_axis(axes, place, axis=-1)

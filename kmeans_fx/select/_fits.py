@@ -1,11 +1,11 @@
 """Fits for a range of k, each of which also starts where the one before ended."""
 
-from kmeans_fx._backend.namespace import array_namespace, index_dtype, is_jax_namespace
+from kmeans_fx._backend.namespace import array_namespace, is_jax_namespace
 from kmeans_fx._backend.random import split
 from kmeans_fx._backend.segment import take_rows
 from kmeans_fx.algorithms.kmeans import best_of
 from kmeans_fx.algorithms.lloyd import lloyd
-from kmeans_fx.assign import assign
+from kmeans_fx.assign import farthest_rows
 from kmeans_fx.init import kmeans_plusplus
 
 __all__ = ["fit_each"]
@@ -49,9 +49,5 @@ def _fits(xp, rows, starts, shape, weights, options):
 def _enlarged(x, centroids, k, weights, metric):
     """Centroids and the rows farthest from them, k in all."""
     xp = array_namespace(x=x)
-    distances = assign(x, centroids, metric=metric).distances
-    if weights is not None:
-        distances = xp.where(weights > 0, distances, xp.full_like(distances, -1.0))
-    order = xp.argsort(distances, axis=-1, descending=True, stable=True)
-    farthest = xp.astype(order[..., : k - centroids.shape[-2]], index_dtype(xp, x), copy=False)
+    farthest = farthest_rows(x, centroids, k - centroids.shape[-2], weights, metric)
     return xp.concat([centroids, take_rows(xp, x, farthest)], axis=-2)

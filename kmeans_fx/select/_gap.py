@@ -2,8 +2,10 @@
 
 from typing import Any, NamedTuple
 
+from kmeans_fx._backend.linalg import eigh, matmul
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace
 from kmeans_fx._backend.random import fold_in, split, uniform
+from kmeans_fx.preprocess._axes import with_signs
 from kmeans_fx.select._fits import fit_each
 
 __all__ = ["Box", "box_of", "draw", "gap_of", "groups", "logarithm", "reference_logs"]
@@ -33,7 +35,7 @@ def box_of(x, weights, reference):
     centred, axes = x - mean, None
     if reference == "pca":
         axes = _principal_axes(xp, centred, share)
-        centred = xp.matmul(centred, axes)
+        centred = matmul(centred, axes)
     there = (share > 0)[:, None]
     low = xp.min(xp.where(there, centred, xp.inf), axis=0)
     high = xp.max(xp.where(there, centred, -xp.inf), axis=0)
@@ -42,10 +44,9 @@ def box_of(x, weights, reference):
 
 def _principal_axes(xp, centred, share):
     """Eigenvectors of the covariance as columns, the largest entry of each positive."""
-    scatter = xp.matmul(xp.matrix_transpose(centred * share[:, None]), centred)
-    _, axes = xp.linalg.eigh(scatter / xp.sum(share))
-    largest = xp.argmax(xp.abs(axes), axis=0)[None, :]
-    return axes * xp.sign(xp.take_along_axis(axes, largest, axis=0))
+    scatter = matmul(xp.matrix_transpose(centred * share[:, None]), centred)
+    _, axes = eigh(scatter / xp.sum(share))
+    return xp.matrix_transpose(with_signs(xp, xp.matrix_transpose(axes)))
 
 
 def draw(box, key, n, dtype):
@@ -57,7 +58,7 @@ def draw(box, key, n, dtype):
     for start in range(0, n, rows):
         shape = (min(rows, n - start), d)
         part = uniform(fold_in(key, start), shape, box.low.dtype) * box.sides + box.low
-        part = part if box.axes is None else xp.matmul(part, xp.matrix_transpose(box.axes))
+        part = part if box.axes is None else matmul(part, xp.matrix_transpose(box.axes))
         parts.append(xp.astype(part + box.mean, dtype, copy=False))
     return parts[0] if len(parts) == 1 else xp.concat(parts, axis=1)
 

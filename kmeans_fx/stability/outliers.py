@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from kmeans_fx._backend.namespace import array_namespace, device
 from kmeans_fx._backend.segment import take_rows
 from kmeans_fx.algorithms.kmeans import kmeans
-from kmeans_fx.assign import assign
+from kmeans_fx.assign import assign, farthest_rows
 from kmeans_fx.metrics.internal import cluster_table
 from kmeans_fx.metrics.matching import match_labels
 from kmeans_fx.stability._shared import alike, checked, ratio, shares
@@ -121,7 +121,8 @@ def outlier_influence(
     options = {"metric": metric, "max_iter": max_iter, "tol": tol, "n_init": n_init}
     share = shares(xp, x, weights)
     fit = kmeans(x, k, key=words, weights=weights, **options)
-    outliers = _farthest(x, fit.centroids, share, metric, min(max(1, round(fraction * n)), n - k))
+    size = min(max(1, round(fraction * n)), n - k)
+    outliers = farthest_rows(x, fit.centroids, size, share, metric)
     rows = xp.arange(n, dtype=outliers.dtype, device=device(x))
     kept = xp.where(xp.any(rows[:, None] == outliers, axis=1), xp.zeros_like(share), share)
     other = kmeans(x, k, key=words, weights=kept, **options)
@@ -149,14 +150,6 @@ def _compared(x, k, fit, other, outliers, kept, metric):
         xp.sum(with_all.distances * kept),
         xp.sum(without.distances * kept),
     )
-
-
-def _farthest(x, centroids, share, metric, size):
-    """Indices of the rows of positive weight that are farthest from their centroid."""
-    xp = array_namespace(x=x)
-    distances = assign(x, centroids, metric=metric).distances
-    distances = xp.where(share > 0, distances, xp.full_like(distances, -1.0))
-    return xp.argsort(distances, descending=True, stable=True)[:size]
 
 
 def _radius(x, labels, centroids, share):
