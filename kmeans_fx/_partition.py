@@ -62,6 +62,12 @@ class Space(NamedTuple):
         """Centroids relative to the origin, in the units of the mapped rows."""
         return centroids + self.origin[..., None, :]
 
+    def centres(self, means):
+        """The centres that follow from means of mapped rows, both relative to the origin."""
+        if self.metric.project is None:
+            return means
+        return self.metric.project(self.absolute(means)) - self.origin[..., None, :]
+
 
 class Partition(NamedTuple):
     """An assignment; what was not asked for is None."""
@@ -123,10 +129,7 @@ def cluster_centres(x, labels, weights, stats, previous, space):
         rows = xp.astype(x, previous.dtype, copy=False)
         centres = metric.centre(rows, labels, previous.shape[-2], weights)
         return xp.where((stats.counts > 0)[..., None], centres, previous)
-    means = cluster_means(xp, stats, previous)
-    if metric.project is None:
-        return means
-    return metric.project(space.absolute(means)) - space.origin[..., None, :]
+    return space.centres(cluster_means(xp, stats, previous))
 
 
 def map_rows(block, rows, centroids, columns, chunk_size):

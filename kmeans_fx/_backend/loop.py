@@ -14,7 +14,7 @@ def while_loop(running, body, state, /, *, max_steps, eager=False):
         ``state -> bool array`` with the batch's shape.
     body : callable
         ``state -> state``, same shapes and dtypes.
-    state : NamedTuple of arrays
+    state : NamedTuple of arrays, or of such states
     max_steps : int
         After this many steps ``running`` is False for certain.
     eager : bool
@@ -66,7 +66,7 @@ def cond(predicate, if_true, if_false, operand):
 
 
 def _engine(state, eager):
-    array = state[0]
+    array = _leaves(state)[0]
     xp = array_namespace(state=array)
     if eager:
         return _while_python
@@ -85,7 +85,7 @@ def _engine(state, eager):
 def _while_python(running, step, state, max_steps):
     """Any eager backend: stops as soon as nothing runs."""
     del max_steps
-    xp = array_namespace(state=state[0])
+    xp = array_namespace(state=_leaves(state)[0])
     while bool(xp.any(running(state))):
         state = step(state)
     return state
@@ -105,18 +105,16 @@ def _while_torch(running, step, state, max_steps):
     del max_steps
     import torch
 
-    kind = type(state)
-
-    def fresh(leaves):
+    def fresh(state):
         # The operator forbids aliases, and wants the same strides in every turn.
-        return tuple(leaf.clone(memory_format=torch.contiguous_format) for leaf in leaves)
+        return tuple(leaf.clone(memory_format=torch.contiguous_format) for leaf in _leaves(state))
 
     leaves = torch.while_loop(
-        lambda *leaves: torch.any(running(kind(*leaves))),
-        lambda *leaves: fresh(step(kind(*leaves))),
+        lambda *leaves: torch.any(running(_filled(state, iter(leaves)))),
+        lambda *leaves: fresh(step(_filled(state, iter(leaves)))),
         fresh(state),
     )
-    return kind(*leaves)
+    return _filled(state, iter(leaves))
 
 
 def _while_masked(running, step, state, max_steps):
@@ -144,10 +142,22 @@ def _readable(array):
 
 
 def _select(active, new, old):
+    if isinstance(old, tuple):
+        return type(old)(*(_select(active, a, b) for a, b in zip(new, old, strict=True)))
     xp = array_namespace(active=active)
+    mask = xp.reshape(active, (*active.shape, *(1,) * (new.ndim - active.ndim)))
+    return xp.where(mask, new, old)
 
-    def choose(after, before):
-        mask = xp.reshape(active, (*active.shape, *(1,) * (after.ndim - active.ndim)))
-        return xp.where(mask, after, before)
 
-    return type(old)(*(choose(a, b) for a, b in zip(new, old, strict=True)))
+def _leaves(state):
+    """The arrays of a state, in order."""
+    if not isinstance(state, tuple):
+        return (state,)
+    return tuple(leaf for part in state for leaf in _leaves(part))
+
+
+def _filled(state, leaves):
+    """A state of the same structure with the next of the leaves."""
+    if not isinstance(state, tuple):
+        return next(leaves)
+    return type(state)(*(_filled(part, leaves) for part in state))

@@ -23,7 +23,7 @@ from kmeans_fx.algorithms._minibatch import (
     advance_minibatch,
     initial_minibatch,
 )
-from kmeans_fx.algorithms._online import broadcast_state, local_space, online_centres
+from kmeans_fx.algorithms._online import broadcast_state, local_space
 from kmeans_fx.algorithms._samples import best_start
 from kmeans_fx.converge import NONFINITE, RUNNING
 from kmeans_fx.distances import as_metric
@@ -96,34 +96,26 @@ def _minibatch_fit(x, weights, centroids, key, *, runs, length, steps, l, **fiel
     centroids = xp.astype(centroids, accumulation_dtype(xp, x.dtype), copy=False)
 
     def body(loop):
-        starts = next_starts(key, n, loop.n_iter, loop.starts, how)
-        rows, shares = take_batch(x, weights, loop.n_iter, starts, how)
-        state = advance_minibatch(rows, shares, key, MiniBatchState(*loop[:-1]), rules)
-        return _Loop(**state._asdict(), starts=starts)
+        n_iter = loop.state.n_iter
+        starts = next_starts(key, n, n_iter, loop.starts, how)
+        rows, shares = take_batch(x, weights, n_iter, starts, how)
+        return _Loop(advance_minibatch(rows, shares, key, loop.state, rules), starts)
 
     state = initial_minibatch(centroids, rules.metric)
     state = broadcast_state(state, (x, 2), (weights, 1), (key, 1))
     loop = while_loop(
-        lambda loop: loop.status == RUNNING,
+        lambda loop: loop.state.status == RUNNING,
         body,
-        _Loop(**state._asdict(), starts=first_starts(state.n_iter, how)),
+        _Loop(state, first_starts(state.n_iter, how)),
         max_steps=rules.max_steps,
     )
-    return tuple(finish_minibatch(x, weights, MiniBatchState(*loop[:-1]), rules, labels=l > 0))
+    return tuple(finish_minibatch(x, weights, loop.state, rules, labels=l > 0))
 
 
 class _Loop(NamedTuple):
-    """A MiniBatchState, and the first rows of the batches to come."""
+    """The state, and the first rows of the batches to come."""
 
-    centroids: Any
-    counts: Any
-    origin: Any
-    smoothed: Any
-    best: Any
-    since: Any
-    stale: Any
-    n_iter: Any
-    status: Any
+    state: MiniBatchState
     starts: Any
 
 
@@ -131,7 +123,7 @@ def finish_minibatch(x, weights, state, rules, *, labels):
     """The result with centroids as the caller sees them, and with labels that are theirs."""
     xp = array_namespace(x=x)
     space, shift = local_space(state, as_metric(rules.metric), rules.chunk_size)
-    centres = space.absolute(online_centres(state.centroids - shift, space))
+    centres = space.absolute(space.centres(state.centroids - shift))
     centres = xp.astype(xp.astype(centres, x.dtype), centres.dtype)
     none = xp.zeros((*state.n_iter.shape, 0), dtype=state.n_iter.dtype, device=device(x))
     found, inertia = none, xp.full_like(state.smoothed, xp.nan)

@@ -19,7 +19,6 @@ __all__ = [
     "check_online_metric",
     "learn",
     "local_space",
-    "online_centres",
 ]
 
 # Core dimensions of the fields of a state; the others are scalars.
@@ -54,7 +53,7 @@ def learn(x, weights, state, discount, metric, chunk_size):
     xp = array_namespace(x=x)
     space, shift = local_space(state, as_metric(metric), chunk_size)
     means = state.centroids - shift
-    centres = online_centres(means, space)
+    centres = space.centres(means)
     part = partition(x, centres, weights, space, distances=True)
     fresh, past = part.stats.counts, state.counts * discount
     counts = past + fresh
@@ -75,13 +74,6 @@ def local_space(state, metric, chunk_size):
     else:
         shift = xp.mean(state.centroids, axis=-2, keepdims=True)
     return Space(metric, state.origin + shift[..., 0, :], chunk_size), shift
-
-
-def online_centres(means, space):
-    """The centroids that running means, relative to the origin of the space, stand for."""
-    if space.metric.project is None:
-        return means
-    return space.metric.project(space.absolute(means)) - space.origin[..., None, :]
 
 
 def broadcast_state(state, *arrays):

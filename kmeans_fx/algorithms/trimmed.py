@@ -65,19 +65,9 @@ class TrimmedResult(NamedTuple):
 
 
 class _State(NamedTuple):
-    """A LloydState, and the weights (..., n) that counted in the last iteration."""
+    """A state of Lloyd's loop, and the weights (..., n) that counted in the last iteration."""
 
-    centroids: Any
-    labels: Any
-    counts: Any
-    origin: Any
-    variance: Any
-    shift: Any
-    changed: Any
-    inertia: Any
-    n_iter: Any
-    status: Any
-    history: Any
+    lloyd: LloydState
     weights: Any
 
 
@@ -89,9 +79,9 @@ def _trimmed_fit(x, centroids, weights, key, *, trim, **fields):
     xp = array_namespace(x=x)
     nothing = xp.zeros(state.labels.shape, dtype=state.counts.dtype, device=device(x))
     state = while_loop(
-        lambda state: state.status == RUNNING,
+        lambda state: state.lloyd.status == RUNNING,
         partial(_step, x, weights, key, options=options, trim=trim),
-        _State(**state._asdict(), weights=nothing),
+        _State(state, nothing),
         max_steps=options.max_iter,
     )
     return _finish(x, weights, state, options, trim)
@@ -99,7 +89,7 @@ def _trimmed_fit(x, centroids, weights, key, *, trim, **fields):
 
 def _step(x, weights, key, state, *, options, trim):
     """Algorithm 1 of the paper, lines 3 to 9: assign, leave out, update."""
-    xp = array_namespace(x=x)
+    xp, (state, counted) = array_namespace(x=x), state
     space = Space(as_metric(options.metric), state.origin, options.chunk_size)
     dropped = state.counts == 0 if options.empty == "merge" else None
     labels, far, kept, inertia = _assigned(x, weights, state.centroids, space, dropped, trim)
@@ -110,10 +100,9 @@ def _step(x, weights, key, state, *, options, trim):
     )
     labels = _marked(xp, labels, far, weights, kept)
     # A row whose weight changed keeps the loop running as one whose label did.
-    previous = xp.where(kept == state.weights, state.labels, xp.full_like(labels, -2))
-    before = LloydState(*state._replace(labels=previous)[:-1])
-    after = advance(before, labels, centroids, stats, weights, True, options)
-    return _State(**after._asdict(), weights=kept)
+    previous = xp.where(kept == counted, state.labels, xp.full_like(labels, -2))
+    before = state._replace(labels=previous)
+    return _State(advance(before, labels, centroids, stats, weights, True, options), kept)
 
 
 def _assigned(x, weights, centroids, space, dropped, trim):
@@ -148,7 +137,7 @@ def _marked(xp, labels, far, weights, kept):
 
 def _finish(x, weights, state, options, trim):
     """Centroids as the caller sees them, with the labels and inertia that are theirs."""
-    xp = array_namespace(x=x)
+    xp, (state, counted) = array_namespace(x=x), state
     space, dropped, centroids = last_centroids(x, state, options)
     found = _assigned(x, weights, space.relative(centroids), space, dropped, trim)
     labels, far, kept, inertia = found
@@ -156,7 +145,7 @@ def _finish(x, weights, state, options, trim):
     previous = xp.clip(state.labels, 0, None)
     marked = _marked(xp, labels, far, weights, kept)
     result = (labels, marked, kept, inertia, state.n_iter, status, state.history)
-    return centroids, previous, state.weights, *result
+    return centroids, previous, counted, *result
 
 
 def trimmed_kmeans(
