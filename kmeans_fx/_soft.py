@@ -52,18 +52,18 @@ def soft_scores(x, centroids, temperature, metric):
     return -distances / check_parameter(distances, 0.0, temperature=temperature)[..., None, None]
 
 
-def softmax(scores):
-    """Exponentials over the last axis, divided by their sum."""
-    # Not exp(scores - log_sum_exp): a compiler that fuses rounds the two apart, and the rows
-    # of large scores do not sum to 1.
-    _, powers, total = _powers(scores, -1)
+def softmax(scores, axis=-1):
+    """Exponentials along an axis, divided by their sum."""
+    # Not exp(scores - log_sum_exp): a compiler that fuses rounds the two apart, and those of
+    # large scores do not sum to 1.
+    _, powers, total = _powers(scores, axis)
     return powers / total
 
 
-def softmax_and_log(scores):
-    """The softmax over the last axis, and `log_sum_exp`."""
+def softmax_and_log(scores, axis=-1):
+    """The `softmax` and the `log_sum_exp`, from the same exponentials."""
     xp = array_namespace(scores=scores)
-    highest, powers, total = _powers(scores, -1)
+    highest, powers, total = _powers(scores, axis)
     return powers / total, highest + xp.log(total)
 
 

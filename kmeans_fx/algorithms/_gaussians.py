@@ -11,7 +11,7 @@ from kmeans_fx._backend.factor import inverse_cholesky
 from kmeans_fx._backend.namespace import array_namespace, device
 from kmeans_fx._backend.segment import one_hot
 from kmeans_fx._partition import map_rows
-from kmeans_fx._soft import log_sum_exp
+from kmeans_fx._soft import softmax_and_log
 
 __all__ = [
     "COVARIANCES",
@@ -126,8 +126,8 @@ def moments(x, means, weights, space, kind, joint):
 
     def block(part, share):
         logs, away = joint(space.rows(part))
-        total = log_sum_exp(logs, axis=-2)
-        pulls, evidence = xp.exp(logs - total), total[..., 0, :]
+        pulls, evidence = softmax_and_log(logs, axis=-2)
+        evidence = evidence[..., 0, :]
         if share is not None:
             pulls, evidence = pulls * share[..., None, :], evidence * share
         sums = xp.matmul(pulls[..., None, :], away)[..., 0, :]

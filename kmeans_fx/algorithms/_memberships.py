@@ -12,7 +12,7 @@ from kmeans_fx._backend.namespace import array_namespace
 from kmeans_fx._backend.pairs import squared_block
 from kmeans_fx._backend.transform import stop_gradient
 from kmeans_fx._partition import map_rows
-from kmeans_fx._soft import log_sum_exp, positive_part, softmax_and_log
+from kmeans_fx._soft import positive_part, softmax_and_log
 from kmeans_fx.update import ClusterStats, cluster_means, weighted_sum
 
 __all__ = ["KINDS", "Final", "finish", "move"]
@@ -48,8 +48,7 @@ def _fuzzy(squares, fuzzifier):
     xp = array_namespace(squares=squares)
     safe, _ = positive_part(squares, _floor(squares))
     logs = -xp.log(safe) / (fuzzifier - 1.0)
-    total = log_sum_exp(logs)
-    shares = xp.exp(logs - total)
+    shares, total = softmax_and_log(logs)
     cost = xp.exp(-(fuzzifier[..., 0] - 1.0) * total[..., 0])
     return shares, xp.exp(fuzzifier * (logs - total)), cost
 

@@ -11,7 +11,7 @@ from kmeans_fx._backend.fixed_point import differentiable
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace
 from kmeans_fx._backend.transform import stop_gradient
 from kmeans_fx._partition import Space, map_rows
-from kmeans_fx._soft import log_sum_exp
+from kmeans_fx._soft import log_sum_exp, softmax
 from kmeans_fx.algorithms._gaussians import (
     COVARIANCES,
     Components,
@@ -230,7 +230,7 @@ def _posterior(x, means, covariances, proportions, *, kind):
 
     def block(part):
         logs, _ = joint(space.rows(part))
-        return (xp.matrix_transpose(xp.exp(logs - log_sum_exp(logs, axis=-2))),), ()
+        return (xp.matrix_transpose(softmax(logs, axis=-2)),), ()
 
     (found,), _ = map_rows(block, (x,), means, 3 * means.shape[-2] * means.shape[-1], None)
     return (found,)

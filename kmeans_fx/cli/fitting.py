@@ -105,6 +105,12 @@ def fit(job, k, *, callback):
     )
 
 
+def painted(clusters, shape):
+    """The image (h, w, 3) of which the rows are the pixels, in the colours of the centroids."""
+    palette = np.clip(np.rint(clusters.centroids), 0, 255).astype(np.uint8)
+    return palette[clusters.labels].reshape(*shape, 3)
+
+
 def _in_units_of_the_file(centroids, prepared, metric):
     # Directions have no place in the units of the file.
     if metric == "cosine":

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kmeans_fx import plot
+from kmeans_fx.cli.fitting import painted
 from kmeans_fx.cli.sweeping import sampled, sampled_rows
 from kmeans_fx.cli.words import broken
 from kmeans_fx.plot._style import pyplot
@@ -127,12 +128,11 @@ def agreement_picture(trust):
 def _before_after(job, clusters):
     shape = (*job.source.shape, 3)
     before = np.column_stack(list(job.source.columns.values())).reshape(shape)
-    palette = np.clip(np.rint(clusters.centroids), 0, 255).astype(np.uint8)
-    after = palette[clusters.labels].reshape(shape)
+    after = painted(clusters, job.source.shape)
     return _picture(
         "before_after",
         "The image before and after",
-        f"Two images side by side: as it was, and in {len(palette)} colours.",
+        f"Two images side by side: as it was, and in {len(clusters.centroids)} colours.",
         lambda: plot.before_after(before.astype(np.uint8), after)[0],
     )
 

@@ -1,9 +1,8 @@
 """What ``--out`` leaves in its folder."""
 
-import numpy as np
-
 import kmeans_fx
 from kmeans_fx.cli.explaining import report
+from kmeans_fx.cli.fitting import painted
 from kmeans_fx.cli.model import Model, save_model
 from kmeans_fx.cli.pictures import sweep_pictures
 from kmeans_fx.cli.sweeping import SCORES
@@ -136,5 +135,4 @@ def _swept(swept):
 def _write_image(path, clusters, shape):
     from PIL import Image
 
-    palette = np.clip(np.rint(clusters.centroids), 0, 255).astype(np.uint8)
-    Image.fromarray(palette[clusters.labels].reshape(*shape, 3)).save(path)
+    Image.fromarray(painted(clusters, shape)).save(path)
