@@ -9,6 +9,7 @@ default one, and JAX sees the tagged functions jitted
 import contextlib
 import importlib
 import importlib.util
+import os
 
 import numpy as np
 import pytest
@@ -68,12 +69,14 @@ def _is_installed(name):
 
 
 def _configure_jax():
+    # Most of the time of the suite is compilation, and of little use to tiny arrays.
+    quick = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+    os.environ["XLA_FLAGS"] = f"{quick} {os.environ.get('XLA_FLAGS', '')}"
     import jax
 
+    jax.config.update("jax_disable_most_optimizations", True)
     # Full float32 products on accelerators, and no silent promotion between dtypes.
     jax.config.update("jax_default_matmul_precision", "float32")
-    # Most of the time of the suite is compilation, and of little use to tiny arrays.
-    jax.config.update("jax_disable_most_optimizations", True)
     jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
@@ -91,9 +94,13 @@ def pytest_collection_modifyitems(config, items):
 
 
 def _backends_of(item, config):
-    """The chosen libraries that a test's ``backend`` mark allows."""
+    """The chosen libraries of those that a test's ``backend`` mark names, or that it is for.
+
+    A test that takes no library is the same for all of them: it belongs to NumPy's.
+    """
     mark = item.get_closest_marker("backend")
-    return [name for name in config.backends if mark is None or name in mark.args]
+    every = NAMESPACES if "variant" in item.fixturenames else ["numpy"]
+    return [name for name in config.backends if name in (mark.args if mark else every)]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -55,12 +56,12 @@ def test_the_lint_sees_a_missing_device(line, found):
     assert bool(list(homeless(line))) == found
 
 
+@cache
 def names_tested_everywhere():
     """Public names in the files of tests that use the ``xp`` fixture."""
-    for path in (ROOT / "tests").glob("test_*.py"):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        if any(_takes_xp(node) for node in ast.walk(tree)):
-            yield from (_name(node) for node in ast.walk(tree))
+    files = (ROOT / "tests").glob("test_*.py")
+    trees = [list(ast.walk(ast.parse(path.read_text(encoding="utf-8")))) for path in files]
+    return {_name(node) for tree in trees if any(map(_takes_xp, tree)) for node in tree}
 
 
 def _takes_xp(node):
@@ -80,4 +81,4 @@ def _name(node):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_function_is_tested_on_every_library(name):
-    assert name in set(names_tested_everywhere())
+    assert name in names_tested_everywhere()

@@ -133,6 +133,7 @@ def test_float32_leaves_a_row_out_of_its_own_cluster():
     assert np.mean(error) < 1e-5
 
 
+@pytest.mark.backend("torch")
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_accumulates_in_float32(dtype):
     torch = pytest.importorskip("torch")
@@ -437,7 +438,8 @@ def test_jax_gradients(xp, name):
     np.testing.assert_allclose(np.sum(np.asarray(gradient) * ALONG), slope(SMOOTH[name]), rtol=1e-5)
     several = jax.vmap(SMOOTH[name])(xp.asarray(np.stack([ROWS, 2 * ROWS])))
     expected = [float(SMOOTH[name](rows)) for rows in (ROWS, 2 * ROWS)]
-    np.testing.assert_allclose(np.asarray(several), expected, rtol=1e-9)
+    # A row is at distance sqrt(rounding) of itself, which depends on the order of the sums.
+    np.testing.assert_allclose(np.asarray(several), expected, rtol=1e-8)
 
 
 @pytest.mark.backend("torch")

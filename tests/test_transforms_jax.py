@@ -24,16 +24,6 @@ VALUES = ["jit", "vmap"]
 DERIVATIVES = ["grad", "jvp", "jit(vmap(grad))", "hessian"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _quick_compiler():
-    """These tests compile hundreds of programs for a handful of rows."""
-    import jax
-
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
-
-
 @pytest.fixture
 def jax(xp):
     import jax
