@@ -7,6 +7,7 @@ default one, and JAX sees the tagged functions jitted
 """
 
 import contextlib
+import gc
 import importlib
 import importlib.util
 import os
@@ -69,9 +70,11 @@ def _is_installed(name):
 
 
 def _configure_jax():
-    # Most of the time of the suite is compilation, and of little use to tiny arrays.
+    # Most of the time of the suite is compilation, and of little use to tiny arrays; and it
+    # leaves millions of objects that stay.
     quick = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
     os.environ["XLA_FLAGS"] = f"{quick} {os.environ.get('XLA_FLAGS', '')}"
+    gc.set_threshold(100_000)
     import jax
 
     jax.config.update("jax_disable_most_optimizations", True)
