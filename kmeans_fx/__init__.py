@@ -14,6 +14,7 @@ from kmeans_fx.algorithms.density import (
 from kmeans_fx.algorithms.fuzzy import FuzzyResult, fuzzy_assign, fuzzy_cmeans
 from kmeans_fx.algorithms.kmeans import kmeans
 from kmeans_fx.algorithms.lloyd import LloydState, lloyd, lloyd_init, lloyd_step
+from kmeans_fx.algorithms.masked import masked_assign, masked_kmeans
 from kmeans_fx.algorithms.minibatch import (
     MiniBatchResult,
     MiniBatchState,
@@ -113,6 +114,8 @@ __all__ = [
     "lloyd",
     "lloyd_init",
     "lloyd_step",
+    "masked_assign",
+    "masked_kmeans",
     "merge_stats",
     "metrics",
     "minibatch_init",

@@ -7,6 +7,7 @@ from kmeans_fx._backend.checks import check_features, check_points
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace
 from kmeans_fx._backend.segment import segment_sum, take_rows
 from kmeans_fx._backend.transform import stop_gradient
+from kmeans_fx._partial import observed_means, partial_distance
 
 __all__ = ["METRICS", "Metric", "pairwise_distances"]
 
@@ -57,6 +58,8 @@ def as_metric(metric):
     if not isinstance(metric, str):
         msg = f"metric must be a name or a Metric, got {type(metric).__name__}"
         raise TypeError(msg)
+    if metric in _INTERNAL:
+        return _INTERNAL[metric]
     if metric not in METRICS:
         msg = f"metric must be one of {', '.join(METRICS)} or a Metric, got {metric!r}"
         raise ValueError(msg)
@@ -220,3 +223,5 @@ METRICS = {
     "manhattan": Metric(_manhattan, centre=weighted_median),
     "cosine": Metric(_cosine, embed=_unit, project=_unit),
 }
+# Not for callers: of rows that `masked_kmeans` makes. A name crosses an operator's border.
+_INTERNAL = {"partial": Metric(partial_distance, centre=observed_means)}

@@ -81,6 +81,13 @@ def _near(x):
     return _starts(x) + 1.0
 
 
+def _there(x):
+    """A mask of the values that are there: every tenth is not."""
+    xp = array_namespace(x=x)
+    index = xp.reshape(xp.arange(x.shape[-2] * 2, device=device(x)), (x.shape[-2], 2))
+    return (index + 5) % 10 > 0
+
+
 def _mixture(x):
     """A mixture of which every array depends on the rows."""
     xp, means = array_namespace(x=x), _near(x)
@@ -137,6 +144,8 @@ CASES = {
     "bisecting_kmeans": lambda x: kf.bisecting_kmeans(x, 3, key=0, tol=0, weights=_weights(x)),
     "kmeans_1d": lambda x: kf.kmeans_1d(x[:, 1:], 3, weights=_weights(x)),
     "trimmed_kmeans": lambda x: kf.trimmed_kmeans(x, 3, trim=0.1, key=0, weights=_weights(x)),
+    "masked_kmeans": lambda x: kf.masked_kmeans(x, 3, key=0, mask=_there(x), tol=0),
+    "masked_assign": lambda x: kf.masked_assign(x, _near(x), mask=_there(x)),
     "anomaly_scores": lambda x: kf.anomaly_scores(x, kf.kmeans(x, 3, key=0)),
     "anomaly_threshold": lambda x: kf.anomaly_threshold(x[:, 0], weights=_weights(x)),
     "soft_kmeans": _soft(),

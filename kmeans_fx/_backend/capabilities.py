@@ -112,6 +112,8 @@ ROWS = (
     Row("bisecting_kmeans", {}),
     Row("kmeans_1d", {}),
     Row("trimmed_kmeans", {}),
+    Row("masked_kmeans", {}),
+    Row("masked_assign", {}),
     Row("anomaly_scores", {}),
     Row("anomaly_threshold", {}),
     Row("soft_kmeans", {}),
