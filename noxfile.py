@@ -23,6 +23,11 @@ EXTRAS = {
     "jax": "[jax,cli]",
     "torch": "[torch,cli]",
 }
+# XLA spends most of its time on code that is fast for large arrays: those of tests are tiny.
+QUICK_COMPILATION = {
+    "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    "XLA_FLAGS": "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1",
+}
 
 
 def install(session, *packages, group):
@@ -61,6 +66,7 @@ def typecheck(session):
 def tests(session, backend):
     """The test suite on one array library, which must be there."""
     install(session, "-e", f".{EXTRAS[backend]}", group="test")
+    session.env.update(QUICK_COMPILATION)
     if backend in ("jax", "torch"):
         # Compilation keeps one core busy. Threads of two processes would fight over two cores.
         session.env["OMP_NUM_THREADS"] = "1"
@@ -77,6 +83,7 @@ WITH_KERNELS = ["assign", "bad_input", "bounded", "empty", "init", "kernels", "k
 def kernels(session):
     """Tests of clustering with the compiled kernels, for however few rows."""
     install(session, "-e", ".[fast,jax,torch]", group="test")
+    session.env.update(QUICK_COMPILATION)
     files = [f"tests/test_{name}.py" for name in WITH_KERNELS]
     libraries = ["--backend=numpy,jax,torch", "-m", "not compile", "-n", "2"]
     session.run("python", "-m", "pytest", "--kernels", *libraries, *files, *session.posargs)
@@ -86,6 +93,7 @@ def kernels(session):
 def docs(session):
     """Every example of README, docs and docstrings is run; then the pages are built."""
     install(session, "-e", ".[cli,images,jax,numpy,plot,torch]", group="docs")
+    session.env.update(QUICK_COMPILATION)
     examples = ["README.md", "docs", "kmeans_fx"]
     pytest = ["python", "-m", "pytest", "-p", "docs.examples", "-n", "2", "--dist", "loadfile"]
     session.run(*pytest, *examples, *session.posargs)

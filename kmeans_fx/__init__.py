@@ -33,6 +33,7 @@ from kmeans_fx.algorithms.one_dimensional import kmeans_1d
 from kmeans_fx.algorithms.soft import SoftKMeansResult, soft_kmeans
 from kmeans_fx.algorithms.streaming import StreamState, stream_init, stream_step
 from kmeans_fx.algorithms.trimmed import TrimmedResult, trimmed_kmeans
+from kmeans_fx.algorithms.two_level import two_level_kmeans
 from kmeans_fx.assign import Assignment, assign, soft_assign
 from kmeans_fx.converge import (
     CONVERGED,
@@ -141,5 +142,6 @@ __all__ = [
     "stream_init",
     "stream_step",
     "trimmed_kmeans",
+    "two_level_kmeans",
     "update_centroids",
 ]

@@ -143,6 +143,7 @@ CASES = {
     'lloyd, empty="keep"': _lloyd("keep"),
     "bisecting_kmeans": lambda x: kf.bisecting_kmeans(x, 3, key=0, tol=0, weights=_weights(x)),
     "kmeans_1d": lambda x: kf.kmeans_1d(x[:, 1:], 3, weights=_weights(x)),
+    "two_level_kmeans": lambda x: kf.two_level_kmeans(x, 3, key=0, n_coarse=2, refine=50, tol=0),
     "trimmed_kmeans": lambda x: kf.trimmed_kmeans(x, 3, trim=0.1, key=0, weights=_weights(x)),
     "masked_kmeans": lambda x: kf.masked_kmeans(x, 3, key=0, mask=_there(x), tol=0),
     "masked_assign": lambda x: kf.masked_assign(x, _near(x), mask=_there(x)),

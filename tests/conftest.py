@@ -10,7 +10,6 @@ import contextlib
 import gc
 import importlib
 import importlib.util
-import os
 
 import numpy as np
 import pytest
@@ -72,8 +71,6 @@ def _is_installed(name):
 def _configure_jax():
     # Most of the time of the suite is compilation, and of little use to tiny arrays; and it
     # leaves millions of objects that stay.
-    quick = "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
-    os.environ["XLA_FLAGS"] = f"{quick} {os.environ.get('XLA_FLAGS', '')}"
     gc.set_threshold(100_000)
     import jax
 

@@ -48,11 +48,16 @@ def _except(no, jax=(), torch=()):
     return {(backend, name): no for backend, names in asked.items() for name in names}
 
 
-_CALLBACK = _except(
-    No("the caller is called back in an eager call only"),
-    jax=TRANSFORMS["jax"][1:],
-    torch=[name for name in TRANSFORMS["torch"][1:] if name != "backward"],
-)
+def _eager_only(reason):
+    return _except(
+        No(reason),
+        jax=TRANSFORMS["jax"][1:],
+        torch=[name for name in TRANSFORMS["torch"][1:] if name != "backward"],
+    )
+
+
+_CALLBACK = _eager_only("the caller is called back in an eager call only")
+_CELLS = _eager_only("the clusters of the first level have as many rows as they have")
 # The loop is in the open, because the callable cannot cross an operator's border.
 _OPEN_LOOP = _except(
     No("torch.while_loop, which runs a caller's function while compiling, has no vmap and no grad"),
@@ -111,6 +116,7 @@ ROWS = (
     Row('lloyd, empty="keep"', {}),
     Row("bisecting_kmeans", {}),
     Row("kmeans_1d", {}),
+    Row("two_level_kmeans", _CELLS),
     Row("trimmed_kmeans", {}),
     Row("masked_kmeans", {}),
     Row("masked_assign", {}),
