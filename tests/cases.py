@@ -123,10 +123,10 @@ CASES = {
     'kmeans, metric="euclidean"': _kmeans(metric="euclidean"),
     'kmeans, metric="cosine"': _kmeans(metric="cosine"),
     'kmeans, metric="manhattan"': _kmeans(metric="manhattan"),
-    "kmeans, a Metric": _kmeans(metric=kf.Metric(_squares), max_iter=8),
+    "kmeans, a Metric": _kmeans(metric=kf.Metric(_squares), max_iter=4),
     "kmeans, a callable init": _kmeans(init=_spaced),
     "kmeans, reduce": lambda x: kf.kmeans(
-        x, 3, key=0, init=_starts(x), reduce=_twice, empty="keep", max_iter=8
+        x, 3, key=0, init=_starts(x), reduce=_twice, empty="keep", max_iter=4
     ),
     "kmeans, callback": _kmeans(callback=lambda state: False),
     "minibatch_init": lambda x: kf.minibatch_init(_starts(x)),

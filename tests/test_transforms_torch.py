@@ -150,7 +150,7 @@ def test_no_arithmetic_of_keys_is_compiled(torch, x, init):
         graphs.extend(m for m in graph.modules() if isinstance(m, torch.fx.GraphModule))
         return graph.forward
 
-    options = {"key": 0, "init": init, "n_init": 2, "max_iter": 4}
+    options = {"key": 0, "init": init, "n_init": 2, "max_iter": 2}
     metric = kf.Metric(lambda a, b: ((a - b) ** 2).sum(dim=-1))
     compiled(torch, lambda x: kf.kmeans(x, 3, metric=metric, **options), keep)(x[0])
     targets = {str(node.target) for graph in graphs for node in graph.graph.nodes}
