@@ -7,79 +7,118 @@ one pushes rows out of a full cluster, a negative one draws them into one at its
 
 from typing import Any, NamedTuple
 
+from kmeans_fx._backend.factor import inverse_cholesky
+from kmeans_fx._backend.linalg import matmul
 from kmeans_fx._backend.loop import while_loop
 from kmeans_fx._backend.namespace import array_namespace, device, index_dtype
-from kmeans_fx._backend.segment import take_rows
+from kmeans_fx._soft import softmax
 
-__all__ = ["cheapest", "fair_prices", "places", "sizes_of", "wanted_sizes"]
+__all__ = ["cheapest", "fair_prices", "missed_sizes", "places", "sizes_of", "wanted_sizes"]
+
+# Steps at one temperature, and by how many temperatures no price changes at once.
+_STEPS, _REACH = 4, 4
 
 
 class _State(NamedTuple):
-    """Prices, by how much their sizes miss, the least miss, and the turns since it fell."""
+    """Prices and temperature, steps at it, and the best prices so far with what they miss."""
 
     prices: Any
-    excess: Any
-    least: Any
-    idle: Any
+    temperature: Any
+    steps: Any
+    best: Any
+    missed: Any
 
 
 def fair_prices(costs, present, low, high, prices):
-    """Prices (..., k) close to the best ones, from ``prices`` on.
+    """Prices (..., k) close to the best ones, from ``prices`` on, and no worse.
 
-    The cluster that misses its size by most gets the price that is best as long as the
-    others keep theirs. This ends where k turns in a row have not lowered the sum of the
-    misses by a quarter: on prices that are as good as they can be one at a time.
+    Where a softmax shares out the rows, the sizes are a smooth function of all prices: so
+    Newton's method, while the temperature of the softmax falls.
     """
-    xp, k = array_namespace(costs=costs), costs.shape[-2]
-
-    def excess(prices):
-        sizes = sizes_of(cheapest(costs, prices), present, k)
-        return sizes - wanted_sizes(prices, sizes, low, high)
+    xp, (*_, k, n) = array_namespace(costs=costs), costs.shape
+    margin = _margin(costs, prices)
 
     def body(state):
-        cluster = xp.argmax(xp.abs(state.excess), axis=-1, keepdims=True)
-        best = _best_price(costs, present, low, high, state.prices, cluster)
-        here = places(costs, k) == xp.astype(cluster, low.dtype)
-        prices = xp.where(here, best, state.prices)
-        missed = excess(prices)
-        total = xp.sum(xp.abs(missed), axis=-1)
-        lower = 4 * total < 3 * state.least
-        least = xp.where(lower, total, state.least)
-        idle = xp.where(lower, xp.zeros_like(state.idle), state.idle + 1)
-        return _State(prices, missed, least, idle)
+        prices, miss = _stepped(costs, present, low, high, state)
+        missed = _missed(costs, present, low, high, prices)
+        better = missed < state.missed
+        cool = (64 * miss < n) | (state.steps + 1 >= _STEPS)
+        return _State(
+            prices,
+            xp.where(cool, state.temperature / 2, state.temperature),
+            xp.where(cool, xp.zeros_like(state.steps), state.steps + 1),
+            xp.where(better[..., None], prices, state.best),
+            xp.where(better, missed, state.missed),
+        )
 
-    missed = excess(prices)
-    total = xp.sum(xp.abs(missed), axis=-1)
-    state = _State(prices, missed, total, xp.zeros_like(total))
-    most = k * (4 * costs.shape[-1].bit_length() + 4)
+    missed = _missed(costs, present, low, high, prices)
+    # Where few rows have to move, only those near a border count.
+    share = xp.clip(4 * xp.astype(missed, costs.dtype) / n, None, 1.0)
     return while_loop(
-        lambda s: xp.any(s.excess != 0, axis=-1) & (s.idle < k), body, state, max_steps=most
-    ).prices
+        lambda s: (s.missed > k) & (s.temperature * n > margin),
+        body,
+        _State(prices, margin * share, xp.zeros_like(missed), prices, missed),
+        max_steps=_STEPS * (n.bit_length() + 1),
+    ).best
 
 
-def _best_price(costs, present, low, high, prices, cluster):
-    """The price (..., 1) of one cluster, in the middle of those that give it its size."""
+def _missed(costs, present, low, high, prices):
+    xp = array_namespace(costs=costs)
+    return xp.sum(xp.abs(missed_sizes(costs, present, low, high, prices)), axis=-1)
+
+
+def _margin(costs, prices):
+    """By how much (...) the second cheapest cluster costs more, on average."""
+    xp, lifted = array_namespace(costs=costs), costs + prices[..., None]
+    labels = cheapest(costs, prices)
+    place = places(costs, costs.shape[-2])[:, None]
+    first = xp.astype(labels, place.dtype, copy=False)[..., None, :] == place
+    second = xp.min(xp.where(first, xp.full_like(lifted, xp.inf), lifted), axis=-2)
+    mean = xp.mean(second - xp.min(lifted, axis=-2), axis=-1)
+    return xp.where((mean > 0) & xp.isfinite(mean), mean, xp.ones_like(mean))
+
+
+def _stepped(costs, present, low, high, state):
+    """The prices after a step, and what the smooth sizes (...) missed before it."""
     xp, k = array_namespace(costs=costs), costs.shape[-2]
-    here = places(costs, k)[:, None] == xp.astype(cluster, low.dtype)[..., None]
-    lifted = costs + prices[..., None]
-    others = xp.min(xp.where(here, xp.full_like(lifted, xp.inf), lifted), axis=-2)
-    # A row comes at any price below its margin; an absent one at none.
-    margin = others - take_rows(xp, costs, cluster)[..., 0, :]
+    prices, temperature = state.prices, state.temperature[..., None]
+    share = softmax(-(costs + prices[..., None]) / temperature[..., None], axis=-2)
     if present is not None:
-        margin = xp.where(present, margin, xp.full_like(margin, -xp.inf))
-    ordered = xp.sort(margin, axis=-1, descending=True)
-    zero = xp.zeros_like(margin[..., :1])
-    free = xp.sum(xp.astype(margin > 0, low.dtype), axis=-1, keepdims=True)
-    price = xp.where(free < low, _between(xp, ordered, low), zero)
-    return xp.where(free > high, _between(xp, ordered, high), price)
+        share = xp.where(present[..., None, :], share, xp.zeros_like(share))
+    sizes = xp.sum(share, axis=-1)
+    real = (xp.astype(bound, costs.dtype) for bound in (low, high))
+    excess = sizes - wanted_sizes(prices, sizes, *real)
+    eye = xp.eye(k, dtype=costs.dtype, device=device(costs))
+    slope = sizes[..., None] * eye - matmul(share, xp.matrix_transpose(share))
+    step = _solved(xp, slope, excess, (prices != 0) | (excess != 0)) * temperature
+    step = xp.where(xp.all(xp.isfinite(step), axis=-1, keepdims=True), step, 0.0 * prices)
+    largest = xp.max(xp.abs(step), axis=-1, keepdims=True)
+    most = _REACH * temperature
+    step = step * xp.where(largest > most, most / largest, xp.ones_like(most))
+    # A price changes its sign only by way of 0, where no bound binds.
+    passed = (prices * (prices + step) < 0) & (low < high)
+    return xp.where(passed, 0.0 * prices, prices + step), xp.sum(xp.abs(excess), axis=-1)
 
 
-def _between(xp, ordered, size):
-    """The middle (..., 1) between the margins of the last row that comes and of the next."""
-    n = ordered.shape[-1]
-    shape = (*ordered.shape[:-1], 1)
-    last, following = (xp.broadcast_to(xp.clip(size + i, 0, n - 1), shape) for i in (-1, 0))
-    return sum(xp.take_along_axis(ordered, i, axis=-1) for i in (last, following)) / 2
+def _solved(xp, slope, excess, moves):
+    """The step (..., k) that takes the excess away; prices that do not move stay."""
+    k, dtype = slope.shape[-1], slope.dtype
+    eye = xp.eye(k, dtype=dtype, device=device(slope))
+    slope = xp.where(moves[..., None] & moves[..., None, :], slope, xp.zeros_like(slope))
+    scale = xp.max(slope, axis=(-2, -1), keepdims=True)
+    scale = xp.where(scale > 0, scale, xp.ones_like(scale))
+    # A common change of all prices moves no row, so that the slope may be singular.
+    ridge = float(xp.finfo(dtype).eps) ** 0.5
+    factor = inverse_cholesky(xp.where(moves[..., None], slope / scale, eye) + ridge * eye)
+    step = matmul(factor, excess[..., None] / scale)
+    return matmul(xp.matrix_transpose(factor), step)[..., 0]
+
+
+def missed_sizes(costs, present, low, high, prices):
+    """How many rows (..., k) too many every cluster gets at these prices."""
+    xp, k = array_namespace(costs=costs), costs.shape[-2]
+    sizes = xp.astype(sizes_of(cheapest(costs, prices), present, k), low.dtype, copy=False)
+    return sizes - wanted_sizes(prices, sizes, low, high)
 
 
 def cheapest(costs, prices):

@@ -80,13 +80,14 @@ def assign_within(costs, present, low, high, prices):
     prices : array (..., k)
         To start from: zeros, or those of a similar problem.
     """
-    xp, n = array_namespace(costs=costs), costs.shape[-1]
+    xp, (*_, k, n) = array_namespace(costs=costs), costs.shape
+    most = (k + 1) * n
     prices = fair_prices(costs, present, low, high, prices)
     flow = while_loop(
-        lambda flow: xp.any(_excess(flow) > 0, axis=-1) & (flow.turn < n),
+        lambda flow: xp.any(_excess(flow) > 0, axis=-1) & (flow.turn < most),
         lambda flow: _augmented(costs, present, low, high, flow),
         _start(costs, present, low, high, prices),
-        max_steps=n,
+        max_steps=most,
     )
     return flow.labels, flow.prices[..., :-1] - flow.prices[..., -1:]
 
@@ -134,7 +135,7 @@ def _augmented(costs, present, low, high, flow):
     some = xp.isfinite(reach)
     flow = flow._replace(
         prices=xp.where(some[..., None], prices, flow.prices),
-        turn=xp.where(some, flow.turn + 1, xp.full_like(flow.turn, costs.shape[-1])),
+        turn=flow.turn + 1,
     )
     return while_loop(
         lambda walk: _at(paths.before, walk.node) >= 0,
