@@ -53,7 +53,7 @@ def fair_prices(costs, present, low, high, prices):
 
     missed = _missed(costs, present, low, high, prices)
     # Where few rows have to move, only those near a border count.
-    share = xp.clip(4 * xp.astype(missed, costs.dtype) / n, None, 1.0)
+    share = xp.clip(4 * xp.astype(missed, costs.dtype) / n, 1 / n, 1.0)
     return while_loop(
         lambda s: (s.missed > k) & (s.temperature * n > margin),
         body,
@@ -94,7 +94,7 @@ def _stepped(costs, present, low, high, state):
     step = xp.where(xp.all(xp.isfinite(step), axis=-1, keepdims=True), step, 0.0 * prices)
     largest = xp.max(xp.abs(step), axis=-1, keepdims=True)
     most = _REACH * temperature
-    step = step * xp.where(largest > most, most / largest, xp.ones_like(most))
+    step = step * most / xp.where(largest > most, largest, most)
     # A price changes its sign only by way of 0, where no bound binds.
     passed = (prices * (prices + step) < 0) & (low < high)
     return xp.where(passed, 0.0 * prices, prices + step), xp.sum(xp.abs(excess), axis=-1)

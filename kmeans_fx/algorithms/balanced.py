@@ -45,7 +45,12 @@ def _balanced_fit(x, centroids, weights, key, *, low, high, **fields):
     options = Options(**fields)
     state = initial_state(x, centroids, weights, key, options)
     xp = array_namespace(x=x)
-    present, low = _bounds(xp, x, weights, state, low)
+    present, least = _bounds(xp, x, weights, state, low)
+    enough = least[..., 0] == low
+    state = state._replace(
+        status=xp.where(enough, state.status, xp.full_like(state.status, NONFINITE))
+    )
+    low = least
     high = xp.full_like(low, high)
     assigned = partial(_assigned, x, weights, present, low, high)
     state = while_loop(
