@@ -15,7 +15,7 @@ References
 from typing import Any, NamedTuple
 
 from kmeans_fx._backend.loop import while_loop
-from kmeans_fx._backend.namespace import array_namespace, device, index_dtype
+from kmeans_fx._backend.namespace import array_namespace, device
 from kmeans_fx._backend.segment import take_rows
 from kmeans_fx.algorithms._prices import cheapest, fair_prices, places, sizes_of, wanted_sizes
 
@@ -106,7 +106,7 @@ def _start(costs, present, low, high, prices):
         prices=xp.concat([prices, zero], axis=-1),
         step=xp.zeros_like(step),
         row=xp.zeros(step.shape, dtype=low.dtype, device=device(costs)),
-        stale=prices == prices,
+        stale=sizes >= 0,
         turn=xp.zeros(prices.shape[:-1], dtype=low.dtype, device=device(costs)),
     )
 

@@ -59,7 +59,7 @@ def _balanced_fit(x, centroids, weights, key, *, low, high, **fields):
         _State(state, xp.zeros_like(state.counts)),
         max_steps=options.max_iter,
     )
-    return _finish(x, weights, state, options, assigned)
+    return _finish(x, state, options, assigned)
 
 
 def _bounds(xp, x, weights, state, low):
@@ -146,7 +146,7 @@ def _statistics(x, labels, weights, centroids, space, inertia):
     return ClusterStats(sums, counts, inertia)
 
 
-def _finish(x, weights, state, options, assigned):
+def _finish(x, state, options, assigned):
     """Centroids as the caller sees them, with the labels and inertia that are theirs."""
     xp, (state, prices) = array_namespace(x=x), state
     space, _, centroids = last_centroids(x, state, options)
@@ -217,14 +217,15 @@ def balanced_kmeans(
     Notes
     -----
     The assignment is exact up to rounding, by a minimum cost flow over k + 1 nodes, and
-    takes memory for all n k distances. Prices of the clusters, one for each, bring the
-    sizes near their bounds in passes of O(n k + n log n); what they still miss is moved
-    along shortest paths at O(n k) a row and cluster on the path. An iteration begins with
-    the prices of the one before. Many equal rows are the slow case: no price parts them, so
-    they move one by one.
+    takes memory for a few arrays of all n k distances. Prices of the clusters, one for
+    each, bring the sizes near their bounds in some ten passes of O(n k^2); what they still
+    miss is moved along shortest paths at O(n k) a row and cluster on the path. An iteration
+    begins with the prices of the one before. Many equal rows are the slow case: no price
+    parts them, so they move one by one.
 
-    The inertia never rises from one iteration to the next. Of two assignments that cost the
-    same the earlier one stays; else which of equal ones is found is open.
+    The inertia never rises from one iteration to the next, but with "euclidean", whose
+    centre is by convention the mean. Of two assignments that cost the same the earlier one
+    stays; else which of equal ones is found is open.
 
     Without bounds this is `lloyd`, more slowly. Differentiable as `lloyd` is, with the
     labels as they are.
