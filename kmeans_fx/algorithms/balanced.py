@@ -198,10 +198,12 @@ def balanced_kmeans(
     weights : array (..., n), optional
         Not negative. They count in the centroids and in the inertia; in a size every row
         of positive weight counts once, and one of weight 0 not at all.
-    metric, max_iter, tol, history
+    metric, max_iter, tol
         As for `lloyd`.
     empty : {"farthest", "random", "split", "keep"}
         As for `lloyd`, for clusters that may be and are empty.
+    history : bool
+        As for `lloyd`; it costs nothing more.
 
     Returns
     -------
