@@ -4,6 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from kmeans_fx import images, metrics, plot, preprocess, select, stability
 from kmeans_fx._result import KMeansResult
+from kmeans_fx.algorithms.balanced import balanced_kmeans
 from kmeans_fx.algorithms.bisecting import BisectingResult, bisecting_kmeans
 from kmeans_fx.algorithms.density import (
     mixture_aic,
@@ -95,6 +96,7 @@ __all__ = [
     "anomaly_threshold",
     "any_of",
     "assign",
+    "balanced_kmeans",
     "bisecting_kmeans",
     "centroid_shift",
     "cluster_stats",

@@ -142,6 +142,9 @@ CASES = {
     'lloyd, empty="merge"': _lloyd("merge"),
     'lloyd, empty="keep"': _lloyd("keep"),
     "bisecting_kmeans": lambda x: kf.bisecting_kmeans(x, 3, key=0, tol=0, weights=_weights(x)),
+    "balanced_kmeans": lambda x: kf.balanced_kmeans(
+        x, 3, key=0, min_size=7, max_size=9, weights=_weights(x), tol=0
+    ),
     "kmeans_1d": lambda x: kf.kmeans_1d(x[:, 1:], 3, weights=_weights(x)),
     "two_level_kmeans": lambda x: kf.two_level_kmeans(x, 3, key=0, n_coarse=2, refine=50, tol=0),
     "trimmed_kmeans": lambda x: kf.trimmed_kmeans(x, 3, trim=0.1, key=0, weights=_weights(x)),

@@ -115,6 +115,7 @@ ROWS = (
     Row('lloyd, empty="merge"', {}),
     Row('lloyd, empty="keep"', {}),
     Row("bisecting_kmeans", {}),
+    Row("balanced_kmeans", {}),
     Row("kmeans_1d", {}),
     Row("two_level_kmeans", _CELLS),
     Row("trimmed_kmeans", {}),
