@@ -202,3 +202,50 @@ def test_jax_step_is_compiled_once(xp):
     again, labels = vq_jax.reconstruct(second, images)
     assert again.shape == images.shape
     assert labels.shape == (32, 4)
+
+
+@pytest.mark.backend("torch")
+def test_deep_clustering_starts_at_kmeans_and_learns(xp):
+    import torch
+
+    from docs.models import deep_clustering as deep
+
+    rng = np.random.default_rng(0)
+    truth = np.repeat([0, 1], 60)
+    rows = np.stack(
+        [rng.uniform(-8, 8, size=120), 3.0 * truth + 0.3 * rng.normal(size=120)], axis=1
+    )
+    x = torch.asarray(rows, dtype=torch.float32)
+    near = deep.neighbours(x, 4)
+    assert not (near == torch.arange(120)[:, None]).any()
+    fit = kf.kmeans(x, 2, key=0)
+    torch.manual_seed(0)
+    model = deep.Clusterer(fit)
+    assert torch.equal(model(x).argmax(dim=1), fit.labels)
+    before = [p.detach().clone() for p in model.parameters()]
+
+    @torch.no_grad()
+    def loss():
+        shares = model(x)
+        others = torch.mean(torch.stack([shares[near[:, i]] for i in range(4)]), dim=0)
+        return deep.disagreement(shares, others) - 2.0 * deep.entropy(shares)
+
+    first = loss()
+    deep.train(model, x, near, epochs=20, batch=60, lr=5e-3)
+    assert loss() < first - 0.01
+    assert all((p != b).any() for p, b in zip(model.parameters(), before, strict=True))
+
+
+@pytest.mark.backend("torch")
+def test_deep_clustering_losses(xp):
+    """By hand: rows that agree surely, half, and not at all; sizes 1/2 and 1/2."""
+    import torch
+
+    from docs.models import deep_clustering as deep
+
+    sure = torch.asarray([[1.0, 0.0], [0.0, 1.0]])
+    torch.testing.assert_close(deep.disagreement(sure, sure), torch.tensor(0.0))
+    half = torch.full((2, 2), 0.5)
+    torch.testing.assert_close(deep.disagreement(sure, half), torch.tensor(np.log(2.0)).float())
+    torch.testing.assert_close(deep.entropy(sure), torch.tensor(np.log(2.0)).float())
+    assert deep.disagreement(sure, sure.flip(0)) > 20
