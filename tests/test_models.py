@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import kmeans_fx as kf
-from docs.models import codebook
+from docs.models import codebook, quantization
 
 RULE = {"decay": 0.5, "least": 0.0}
 
@@ -249,3 +249,18 @@ def test_deep_clustering_losses(xp):
     torch.testing.assert_close(deep.disagreement(sure, half), torch.tensor(np.log(2.0)).float())
     torch.testing.assert_close(deep.entropy(sure), torch.tensor(np.log(2.0)).float())
     assert deep.disagreement(sure, sure.flip(0)) > 20
+
+
+@pytest.mark.backend("numpy", "torch")
+def test_product_quantisation_measures_distances_to_what_codes_stand_for(xp, asarray, to_numpy):
+    rng = np.random.default_rng(0)
+    x, queries = (asarray(xp, rng.normal(size=(n, 6))) for n in (60, 5))
+    books = quantization.fit(x, 3, 8, key=0)
+    codes = to_numpy(quantization.encode(x, books))
+    assert (books.shape, codes.shape) == ((3, 8, 2), (3, 60))
+    stored = np.concatenate([to_numpy(books)[j][codes[j]] for j in range(3)], axis=1)
+    expected = ((to_numpy(queries)[:, None] - stored) ** 2).sum(axis=-1)
+    found = quantization.search(queries, xp.asarray(codes), books)
+    np.testing.assert_allclose(to_numpy(found), expected, rtol=1e-4, atol=1e-5)
+    near = ((to_numpy(x)[:, None, :2] - to_numpy(books)[0]) ** 2).sum(axis=-1).argmin(axis=1)
+    np.testing.assert_array_equal(codes[0], near)
