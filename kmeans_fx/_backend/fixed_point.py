@@ -30,7 +30,7 @@ from kmeans_fx._backend.namespace import (
     is_torch_namespace,
 )
 from kmeans_fx._backend.threads import one_thread
-from kmeans_fx._backend.transform import quiet, stop_gradient, tracks_gradients
+from kmeans_fx._backend.transform import as_given, quiet, stop_gradient, tracks_gradients
 
 __all__ = [
     "align",
@@ -119,7 +119,7 @@ def _openly(name, arrays, options, portable):
     xp = array_namespace(array=given[0])
     if is_jax_namespace(xp) and not portable:
         return _jax_open(name, present, options)(*given)
-    with quiet(xp):
+    with quiet(xp), as_given(given[0]):
         return _as_arrays(xp, call(name, present, options, given), given[0])
 
 
@@ -159,7 +159,8 @@ def _cores(name):
 def _in_the_open(name, arrays, options):
     present, given = _split(arrays)
     xp = array_namespace(array=given[0])
-    with quiet(xp), one_thread(given[0]) if is_numpy_namespace(xp) else nullcontext():
+    threads = one_thread(given[0]) if is_numpy_namespace(xp) else nullcontext()
+    with quiet(xp), as_given(given[0]), threads:
         outputs = call(name, present, options, given)
     return _as_arrays(xp, outputs, given[0])
 

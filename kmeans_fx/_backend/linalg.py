@@ -1,16 +1,18 @@
 """Linear algebra: the standard's optional extension, and products in full precision."""
 
 from kmeans_fx._backend.namespace import array_namespace, is_jax_namespace
+from kmeans_fx._backend.transform import as_given
 
 __all__ = ["eigh", "matmul", "svd"]
 
 
 def matmul(a, b):
-    """The product, without the shorter floats that accelerators use by default."""
+    """The product, without the shorter floats of accelerators by default, or of autocast."""
     xp = array_namespace(a=a, b=b)
     if is_jax_namespace(xp):
         return xp.matmul(a, b, precision="highest")
-    return xp.matmul(a, b)
+    with as_given(a):
+        return xp.matmul(a, b)
 
 
 def eigh(a):

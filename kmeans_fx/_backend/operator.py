@@ -11,6 +11,7 @@ from torch import Tensor
 from kmeans_fx._backend import fixed_point
 from kmeans_fx._backend.namespace import accumulation_dtype
 from kmeans_fx._backend.threads import one_thread
+from kmeans_fx._backend.transform import as_given
 
 __all__ = ["run"]
 
@@ -21,7 +22,7 @@ def run(arrays: list[Tensor], name: str, call: str) -> list[Tensor]:
     present, options = ast.literal_eval(call)
     outputs = fixed_point.run_on_host(name, present, options, arrays)
     if outputs is None:
-        with one_thread(arrays[0]):
+        with one_thread(arrays[0]), as_given(arrays[0]):
             outputs = fixed_point.call(name, present, options, arrays)
     # An operator must not return its inputs, or two outputs that share memory.
     return [output.clone() for output in outputs]

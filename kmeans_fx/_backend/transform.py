@@ -9,7 +9,15 @@ from kmeans_fx._backend.namespace import (
     is_torch_namespace,
 )
 
-__all__ = ["is_concrete", "jit", "quiet", "stop_gradient", "tracks_gradients", "with_slope"]
+__all__ = [
+    "as_given",
+    "is_concrete",
+    "jit",
+    "quiet",
+    "stop_gradient",
+    "tracks_gradients",
+    "with_slope",
+]
 
 
 def stop_gradient(array):
@@ -107,6 +115,16 @@ def quiet(xp):
     from numpy import errstate
 
     return errstate(all="ignore")
+
+
+def as_given(array):
+    """A context in which PyTorch multiplies in the dtype of its operands, autocast or not."""
+    if not is_torch_namespace(array_namespace(array=array)):
+        return nullcontext()
+    import torch
+
+    kind = array.device.type
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
 
 
 def _in_functorch():
