@@ -235,7 +235,7 @@ def balanced_kmeans(
     References
     ----------
     .. [1] P. S. Bradley, K. P. Bennett, A. Demiriz, "Constrained k-means clustering",
-       Microsoft Research MSR-TR-2000-65, 2000 (algorithm 2.2; section 3 for the flow).
+       Microsoft Research MSR-TR-2000-65, 2000.
 
     Examples
     --------
