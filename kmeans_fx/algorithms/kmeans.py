@@ -14,6 +14,7 @@ from kmeans_fx._backend.checks import (
 from kmeans_fx._backend.fixed_point import program
 from kmeans_fx._backend.namespace import array_namespace, device
 from kmeans_fx._backend.random import as_key, split
+from kmeans_fx.algorithms._breathing import check_search
 from kmeans_fx.algorithms._options import check_options
 from kmeans_fx.algorithms.lloyd import fit
 from kmeans_fx.init import INITS
@@ -29,6 +30,7 @@ def kmeans(
     key,
     init="k-means++",
     n_init=1,
+    search=None,
     weights=None,
     metric="sqeuclidean",
     max_iter=300,
@@ -103,7 +105,7 @@ def kmeans(
         x, metric, max_iter, tol, empty, key, algorithm, chunk_size, reduce, callback, history
     )
     start = check_init(init, n_init, reduce)
-    run = partial(fit, options=options)
+    run = partial(fit, options=options, **check_search(search, options))
     return best_fit(xp, x, k, start, words, weights, metric, run, n_init, callback is None)
 
 
