@@ -92,9 +92,7 @@ def test_a_batch_and_restarts(xp, asarray, to_numpy):
     assert batch.labels.shape == (2, 90)
     for member in range(2):
         alone = breathing(asarray(xp, x[member]), K, key=0, n_init=2)
-        np.testing.assert_allclose(
-            to_numpy(batch.inertia)[member], float(alone.inertia), rtol=1e-4
-        )
+        np.testing.assert_allclose(to_numpy(batch.inertia)[member], float(alone.inertia), rtol=1e-4)
 
 
 def test_utility_is_the_rise_of_the_inertia(xp, asarray, to_numpy):
