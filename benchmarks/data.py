@@ -97,6 +97,54 @@ def blobs_in_turn(n: int, d: int, centers: int, spread: float) -> Callable:
     return rows
 
 
+def grid(n: int, side: int) -> Callable:
+    """Return unit normals around the points of a square grid, six apart."""
+
+    def rows(rng):
+        corners = rng.integers(side, size=(n, 2)) * 6.0
+        return corners + rng.standard_normal((n, 2))
+
+    return rows
+
+
+def scattered(n: int, centers: int) -> Callable:
+    """Return round groups of equal size around uniform points of the plane, some of which touch."""
+
+    def rows(rng):
+        middle = rng.random((centers, 2)) * 8.0 * centers**0.5
+        return middle[np.arange(n) % centers] + rng.standard_normal((n, 2))
+
+    return rows
+
+
+def unbalanced(n: int, d: int, centers: int) -> Callable:
+    """Return normals around uniform centers, group i with a share of 1 / (i + 1)."""
+
+    def rows(rng):
+        middle = rng.random((centers, d)) * 20.0
+        share = 1.0 / np.arange(1, centers + 1)
+        labels = rng.choice(centers, size=n, p=share / share.sum())
+        return middle[labels] + rng.standard_normal((n, d))
+
+    return rows
+
+
+def swiss_roll(n: int) -> Callable:
+    """Return rows of a rolled sheet: no clusters, but a surface to cover."""
+
+    def rows(rng):
+        from sklearn.datasets import make_swiss_roll
+
+        return make_swiss_roll(n, random_state=int(rng.integers(2**31)))[0]
+
+    return rows
+
+
+def every(step: int, source: Callable) -> Callable:
+    """Return every so many-th row of another source."""
+    return lambda rng: source(rng)[::step]
+
+
 def duplicates(n: int, d: int, distinct: int) -> Callable:
     """Return rows drawn from a few distinct ones, each many times."""
     return lambda rng: rng.standard_normal((distinct, d))[rng.integers(distinct, size=n)]
@@ -104,9 +152,32 @@ def duplicates(n: int, d: int, distinct: int) -> Callable:
 
 def pixels(rng: np.random.Generator) -> np.ndarray:
     """Return the 273,280 colours of scikit-learn's photograph china.jpg, from 0 to 1."""
+    return _photograph("china.jpg")
+
+
+def flower(rng: np.random.Generator) -> np.ndarray:
+    """Return the 273,280 colours of scikit-learn's photograph flower.jpg, from 0 to 1."""
+    return _photograph("flower.jpg")
+
+
+def _photograph(name: str) -> np.ndarray:
     from sklearn.datasets import load_sample_image
 
-    return load_sample_image("china.jpg").reshape(-1, 3) / 255.0
+    return load_sample_image(name).reshape(-1, 3) / 255.0
+
+
+def wine(rng: np.random.Generator) -> np.ndarray:
+    """Return the 178 wines of scikit-learn, 13 measures each, standardised."""
+    from sklearn.datasets import load_wine
+
+    return _standardised(load_wine().data)
+
+
+def breast_cancer(rng: np.random.Generator) -> np.ndarray:
+    """Return the 569 cell nuclei of scikit-learn, 30 measures each, standardised."""
+    from sklearn.datasets import load_breast_cancer
+
+    return _standardised(load_breast_cancer().data)
 
 
 def digits(rng: np.random.Generator) -> np.ndarray:
@@ -139,4 +210,8 @@ def flights(rng: np.random.Generator) -> np.ndarray:
     wanted = [header.index(name) for name in FLIGHT_COLUMNS]
     values = ([row[i] for i in wanted] for row in table)
     x = np.array([v for v in values if not {"", "NA"} & set(v)], dtype=np.float64)
+    return _standardised(x)
+
+
+def _standardised(x: np.ndarray) -> np.ndarray:
     return (x - x.mean(axis=0)) / x.std(axis=0)

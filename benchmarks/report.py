@@ -28,14 +28,26 @@ def left_out(skipped: list[dict]) -> str:
 
 def summary(rows: list[dict]) -> str:
     """Return geometric means of the speedups, over the reference and over the fastest peer."""
-    cells = [("contender", "workloads", "over reference", "worst", "over fastest peer", "worst")]
+    cells = [
+        (
+            "contender",
+            "workloads",
+            "over reference",
+            "worst",
+            "over fastest peer",
+            "worst",
+            "inertia",
+            "worst",
+        )
+    ]
     for name, own in _group(rows, "contender").items():
         speed = [row["speedup"] for row in own if _counts(row)]
         if not speed:
             continue
         peer = [p for row in own if name.startswith(OURS) and (p := _against_peers(row, rows))]
-        both = [*_mean_and_worst(speed), *_mean_and_worst(peer)]
-        cells.append((name, str(len(speed)), *both))
+        cells.append(
+            (name, str(len(speed)), *_mean_and_worst(speed), *_mean_and_worst(peer), *_loss(own))
+        )
     return _markdown("Speedups, geometric means over the workloads", cells)
 
 
@@ -81,6 +93,14 @@ def _mean_and_worst(values: list[float]) -> tuple[str, str]:
     if not values:
         return "-", "-"
     return f"{statistics.geometric_mean(values):.2f}", f"{min(values):.2f}"
+
+
+def _loss(own: list[dict]) -> tuple[str, str]:
+    """Return the inertia over the reference's: the geometric mean and the largest."""
+    ratios = [row["inertia_ratio"] for row in own if _counts(row)]
+    if not all(ratio > 0.0 for ratio in ratios):  # a score of pairs of rows may be negative
+        return "-", "-"
+    return f"{statistics.geometric_mean(ratios):.4f}", f"{max(ratios):.4f}"
 
 
 def _group(rows: list[dict], key: str) -> dict[str, list[dict]]:

@@ -120,6 +120,7 @@ CASES = {
     "kmeans, weights": lambda x: kf.kmeans(x, 3, key=0, weights=_weights(x)),
     "kmeans, n_init > 1": _kmeans(n_init=3),
     "kmeans, history": _kmeans(history=True, max_iter=8),
+    'kmeans, search="breathing"': _kmeans(search="breathing"),
     'kmeans, metric="euclidean"': _kmeans(metric="euclidean"),
     'kmeans, metric="cosine"': _kmeans(metric="cosine"),
     'kmeans, metric="manhattan"': _kmeans(metric="manhattan"),

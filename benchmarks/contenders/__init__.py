@@ -7,7 +7,7 @@ from .faiss import Faiss
 from .fastkmeans import FastKMeans
 from .geokmeans import GeoKMeans
 from .intelex import Intelex
-from .kmeans_fx import FastJax, FastNumPy, FastTorch, Jax, NumPy, Torch
+from .kmeans_fx import FastJax, FastNumPy, FastTorch, Jax, NumPy, Restarts, Torch
 from .ott import Ott
 from .scikit_learn import Elkan, Lloyd, MiniBatch
 from .scipy import SciPy
@@ -23,6 +23,7 @@ ALL: dict[str, type[Contender]] = {
         FastNumPy,
         FastTorch,
         FastJax,
+        Restarts,
         Lloyd,
         Elkan,
         MiniBatch,

@@ -21,7 +21,7 @@ class Score(NamedTuple):
 
 
 class Contender:
-    """One library behind up to four tasks: ``lloyd``, ``seed``, ``fit`` and ``silhouette``.
+    """One library behind some of the tasks that are listed at the end of the class.
 
     A subclass defines the tasks that its library offers, and the harness skips the others by name.
     Tasks are timed whole, so they must return only when the result is there (JAX is asynchronous),
@@ -71,4 +71,5 @@ class Contender:
     # seed(self, key) -> Outcome         k-means++ alone
     # minibatch(self, key, size) -> Outcome   from batches of that many rows, without labels
     # fit(self, key) -> Outcome          seeding and fit, with the library's defaults, one start
+    # search(self, key) -> Outcome       ten fits of which the best is kept, or a search instead
     # silhouette(self) -> Score          of the labels 0, 1, ..., k - 1, 0, 1, ... of the rows

@@ -35,6 +35,11 @@ class _KMeansFx(Contender):
 
         return _outcome(kmeans_fx.kmeans(self.x, self.k, key=key))
 
+    def search(self, key):
+        import kmeans_fx
+
+        return _outcome(kmeans_fx.kmeans(self.x, self.k, key=key, search="breathing"))
+
     def silhouette(self):
         from kmeans_fx.metrics import silhouette_score
 
@@ -57,6 +62,21 @@ class NumPy(_KMeansFx):
         import numpy
 
         return numpy.arange(self.x.shape[0]) % self.k
+
+
+class Restarts(NumPy):
+    """Ten fits where the others search."""
+
+    name = "kmeans_fx-restarts"
+
+    @classmethod
+    def offers(cls, task):
+        return task == "search"
+
+    def search(self, key):
+        import kmeans_fx
+
+        return _outcome(kmeans_fx.kmeans(self.x, self.k, key=key, n_init=10))
 
 
 class Torch(_KMeansFx):
@@ -99,6 +119,9 @@ class Jax(_KMeansFx):
 
     def fit(self, key):
         return _outcome(_wait(_jitted_fit(self.k)(self.x, _key(key))))
+
+    def search(self, key):
+        return _outcome(_wait(_jitted_fit(self.k, search="breathing")(self.x, _key(key))))
 
     def silhouette(self):
         return Score(_wait(_jitted_silhouette(self.k)(self.x)))
@@ -149,12 +172,12 @@ def _jitted_seed(k):
 
 
 @cache
-def _jitted_fit(k):
+def _jitted_fit(k, **options):
     import jax
 
     import kmeans_fx
 
-    return jax.jit(lambda x, key: kmeans_fx.kmeans(x, k, key=key))
+    return jax.jit(lambda x, key: kmeans_fx.kmeans(x, k, key=key, **options))
 
 
 @cache

@@ -31,8 +31,11 @@ class Lloyd(Contender):
 
         return Score(silhouette_score(self.x, np.arange(len(self.x)) % self.k))
 
-    def _fit(self, x, **options):
-        return self._estimator()(self.k, n_init=1, algorithm=self.algorithm, **options).fit(x)
+    def search(self, key):
+        return outcome(self._fit(self.x, random_state=key, n_init=10))
+
+    def _fit(self, x, n_init=1, **options):
+        return self._estimator()(self.k, n_init=n_init, algorithm=self.algorithm, **options).fit(x)
 
     @staticmethod
     def _estimator():
@@ -51,7 +54,7 @@ class Elkan(Lloyd):
 
     @classmethod
     def offers(cls, task):
-        return task not in ("seed", "silhouette") and super().offers(task)  # as Lloyd's
+        return task not in ("search", "seed", "silhouette") and super().offers(task)  # as Lloyd's
 
 
 # Batches of ``minibatch``: what kmeans_fx needs until its smoothed inertia falls no more.

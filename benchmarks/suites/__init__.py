@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from . import default, fit, iteration, minibatch, scaling, seeding, silhouette, small
+from . import default, fit, iteration, minibatch, scaling, search, seeding, silhouette, small
 
 
 class Suite(NamedTuple):
@@ -24,5 +24,6 @@ SUITES = {
         ("scaling", scaling),
         ("silhouette", silhouette),
         ("minibatch", minibatch),
+        ("search", search),
     )
 }

@@ -97,6 +97,7 @@ ROWS = (
     Row("kmeans, weights", {}),
     Row("kmeans, n_init > 1", {}),
     Row("kmeans, history", {}),
+    Row('kmeans, search="breathing"', {}),
     Row('kmeans, metric="euclidean"', {}),
     Row('kmeans, metric="cosine"', {}),
     Row('kmeans, metric="manhattan"', {}),

@@ -14,6 +14,7 @@ from kmeans_fx._backend.checks import (
 from kmeans_fx._backend.fixed_point import program
 from kmeans_fx._backend.namespace import array_namespace, device
 from kmeans_fx._backend.random import as_key, split
+from kmeans_fx.algorithms._breathing import check_search
 from kmeans_fx.algorithms._options import check_options
 from kmeans_fx.algorithms.lloyd import fit
 from kmeans_fx.init import INITS
@@ -29,6 +30,7 @@ def kmeans(
     key,
     init="k-means++",
     n_init=1,
+    search=None,
     weights=None,
     metric="sqeuclidean",
     max_iter=300,
@@ -58,6 +60,11 @@ def kmeans(
         centroids; or ``(x, k, *, key, weights) -> centroids``.
     n_init : int
         Restarts, of which the one with the lowest inertia is returned.
+    search : {None, "breathing"}
+        Whether to search for a better optimum from the result of Lloyd's algorithm, by
+        breathing k-means [3]_: centroids are added where the error is large and removed
+        where they are needed least, again and again, and the best fit is kept. Needs a
+        metric by name, and neither ``reduce``, ``callback`` nor ``history``.
     weights : array (..., n), optional
         Not negative. A row of weight m acts as m copies of it, of weight 0 as none.
     metric, max_iter, tol, empty, algorithm, chunk_size, reduce, callback, history
@@ -70,12 +77,16 @@ def kmeans(
     Raises
     ------
     TypeError, ValueError
-        As `lloyd`, and for ``k``, ``key``, ``init`` and ``n_init``.
+        As `lloyd`, and for ``k``, ``key``, ``init``, ``n_init`` and ``search``.
 
     Notes
     -----
     Differentiable as `lloyd` is. The restarts of a small problem run side by side, of
     a large one in turn.
+
+    With ``search`` the inertia is never larger than without it, from the same key.
+    ``max_iter`` bounds each run of Lloyd's algorithm, ``n_iter`` counts all of them, and
+    ``status`` is that of the run that is kept.
 
     References
     ----------
@@ -83,6 +94,8 @@ def kmeans(
        seeding", SODA 2007.
     .. [2] S. P. Lloyd, "Least squares quantization in PCM", IEEE Trans. Inf. Theory
        28(2), 1982.
+    .. [3] B. Fritzke, "Breathing k-means: superior k-means solutions through dynamic
+       k-values", arXiv:2006.15666, 2020.
 
     Examples
     --------
@@ -103,7 +116,7 @@ def kmeans(
         x, metric, max_iter, tol, empty, key, algorithm, chunk_size, reduce, callback, history
     )
     start = check_init(init, n_init, reduce)
-    run = partial(fit, options=options)
+    run = partial(fit, options=options, **check_search(search, options))
     return best_fit(xp, x, k, start, words, weights, metric, run, n_init, callback is None)
 
 

@@ -20,22 +20,30 @@ from kmeans_fx.distances import as_metric
 __all__ = ["LloydState", "lloyd", "lloyd_init", "lloyd_step"]
 
 
-@program("nd kd n w", "kd n:index n:index . .:index .:index h")
+FIT = "nd kd n w", "kd n:index n:index . .:index .:index h"
+
+
+@program(*FIT)
 def _fit(x, centroids, weights, key, **fields):
     """Lloyd's algorithm as one operation."""
     options = Options(**fields)
-    assigned = choose_partition(x, centroids, options)
+    state = initial_state(x, centroids, weights, key, options)
+    return finish(x, weights, iterate(x, weights, key, state, options), options)
+
+
+def iterate(x, weights, key, state, options):
+    """Lloyd's iterations, until the status of the state is no longer RUNNING."""
+    assigned = choose_partition(x, state.centroids, options)
     step = partial(_step, x, weights, key, options=options, assigned=assigned)
     if options.callback is not None:
         step = _announced(jit(step, x), options.callback)
-    state = while_loop(
+    return while_loop(
         lambda state: state.status == RUNNING,
         step,
-        initial_state(x, centroids, weights, key, options),
+        state,
         max_steps=options.max_iter,
         eager=options.callback is not None,
     )
-    return finish(x, weights, state, options)
 
 
 def _step(x, weights, key, state, *, options, assigned=partition):
@@ -283,9 +291,9 @@ def lloyd(
     return fit(x, centroids, weights, _words(key, xp, x), options)
 
 
-def fit(x, centroids, weights, key, options):
-    """Lloyd's algorithm on checked arguments."""
-    outputs = _fit(x, centroids, weights, key, portable=options.portable, **options.crossing())
+def fit(x, centroids, weights, key, options, run=_fit):
+    """Lloyd's algorithm, or another program that ends with it, on checked arguments."""
+    outputs = run(x, centroids, weights, key, portable=options.portable, **options.crossing())
     xp = array_namespace(x=x)
     centroids, previous, *rest = outputs
     result = KMeansResult(xp.astype(centroids, x.dtype, copy=False), *rest)
