@@ -37,7 +37,7 @@ __all__ = ["breathe", "check_search"]
 
 # How many centroids a cycle adds and removes: less, once a cycle gains too little. The paper
 # has 5, 4, 3, 2, 1 and no bound on the iterations between breathing in and out: measured,
-# that takes twice the time for 0.1% of inertia.
+# that takes longer and gains next to nothing.
 _DEPTHS = (5, 3, 1)
 _FULL_ITER = 10
 # A cycle gains too little if the inertia falls by no more than this share of itself.
