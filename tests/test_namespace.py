@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from array_api_compat import array_namespace as compat_namespace
 
+import kmeans_fx as kf
 from kmeans_fx._backend import namespace as ns
 
 
@@ -93,3 +94,15 @@ def test_other_reals_accumulate_in_themselves(xp, dtype):
 def test_index_dtype_is_that_of_argmin(xp, asarray):
     x = asarray(xp, np.ones(3))
     assert ns.index_dtype(ns.array_namespace(x=x), x) == xp.argmin(x).dtype
+
+
+@pytest.mark.backend("jax")
+@pytest.mark.parametrize("committed", [False, True])
+def test_results_are_bound_to_a_device_only_if_the_rows_are(xp, committed):
+    """Else a jitted function compiles again for what an eager call returned."""
+    import jax
+
+    x = xp.asarray(np.arange(40.0).reshape(20, 2))
+    x = jax.device_put(x, jax.devices()[0]) if committed else x
+    results = [*kf.kmeans(x, 2, key=0), kf.soft_assign(x, x[:2, :]), kf.random_points(x, 2, key=0)]
+    assert {array.committed for array in results} == {committed}

@@ -71,10 +71,14 @@ def _numpy():
 
 
 def device(array):
-    """The device, as creation functions take it; None for a traced JAX array."""
+    """The device, as creation functions take it; None for a JAX array that is bound to none."""
     if _is_numpy(array):
         return "cpu"
-    return array.device if _is_torch(array) else compat.device(array)
+    if _is_torch(array):
+        return array.device
+    place = compat.device(array)
+    # JAX compiles anew for an array that is bound to the device on which it would be anyway.
+    return place if place is None or getattr(array, "committed", True) else None
 
 
 def array_namespace(**arrays):
