@@ -19,6 +19,7 @@ __all__ = [
     "Partition",
     "Space",
     "centred_space",
+    "label_stats",
     "map_rows",
     "partition",
     "variance",
@@ -119,6 +120,17 @@ def own_distances(x, labels, centroids, space):
 
     (distances,), _ = map_rows(block, (x, labels), centroids, 3 * x.shape[-1], space.chunk_size)
     return distances
+
+
+def label_stats(x, labels, weights, centroids, space, inertia):
+    """The statistics of the centred rows by labels that are given, in blocks."""
+
+    def block(part, own, share):
+        return (), segment_stats(space.rows(part), own, centroids.shape[-2], share)
+
+    rows = (x, labels, weights)
+    _, (sums, counts) = map_rows(block, rows, centroids, 3 * x.shape[-1], space.chunk_size)
+    return ClusterStats(sums, counts, inertia)
 
 
 def cluster_centres(x, labels, weights, stats, previous, space):

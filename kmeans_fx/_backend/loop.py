@@ -2,7 +2,7 @@
 
 from kmeans_fx._backend.namespace import array_namespace, is_jax_namespace, is_torch_namespace
 
-__all__ = ["cond", "repeat", "while_loop"]
+__all__ = ["cond", "repeat", "select", "while_loop"]
 
 
 def while_loop(running, body, state, /, *, max_steps, eager=False):
@@ -25,7 +25,7 @@ def while_loop(running, body, state, /, *, max_steps, eager=False):
 
     def step(current):
         # Textbook form: body(current). But the finished members of a batch stay.
-        return _select(running(current), body(current), current)
+        return select(running(current), body(current), current)
 
     stops = engine in (_while_python, _while_lax)
     return engine(running, body if single and stops else step, state, max_steps)
@@ -57,12 +57,12 @@ def cond(predicate, if_true, if_false, operand):
 
         return lax.cond(predicate, if_true, if_false, operand)
     if is_jax_namespace(xp) or not _readable(predicate):
-        return _select(predicate, if_true(operand), if_false(operand))
+        return select(predicate, if_true(operand), if_false(operand))
     if not bool(xp.any(predicate)):
         return if_false(operand)
     if bool(xp.all(predicate)):
         return if_true(operand)
-    return _select(predicate, if_true(operand), if_false(operand))
+    return select(predicate, if_true(operand), if_false(operand))
 
 
 def _engine(state, eager):
@@ -141,9 +141,10 @@ def _readable(array):
     return True
 
 
-def _select(active, new, old):
+def select(active, new, old):
+    """The new state where a member (...) is active, else the old one."""
     if isinstance(old, tuple):
-        return type(old)(*(_select(active, a, b) for a, b in zip(new, old, strict=True)))
+        return type(old)(*(select(active, a, b) for a, b in zip(new, old, strict=True)))
     xp = array_namespace(active=active)
     mask = xp.reshape(active, (*active.shape, *(1,) * (new.ndim - active.ndim)))
     return xp.where(mask, new, old)

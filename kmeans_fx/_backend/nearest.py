@@ -19,7 +19,7 @@ from kmeans_fx._backend.namespace import (
 )
 from kmeans_fx._backend.transform import is_concrete
 
-__all__ = ["nearest", "score_table", "squared_norms"]
+__all__ = ["nearest", "score_rows", "score_table", "squared_norms"]
 
 _here = local()
 
@@ -66,9 +66,15 @@ def squared_norms(rows):
     return xp.sum(rows * rows, axis=-1)
 
 
+def score_rows(rows, table):
+    """Squared distances (..., n, k) of rows (..., n, d), up to a number for each row."""
+    operand, bias = table
+    return array_namespace(rows=rows).matmul(rows, operand) + bias[..., None, :]
+
+
 def _nearest(xp, rows, operand, bias):
     """Any backend, any batch."""
-    return xp.argmin(xp.matmul(rows, operand) + bias[..., None, :], axis=-1)
+    return xp.argmin(score_rows(rows, (operand, bias)), axis=-1)
 
 
 def _nearest_numpy(rows, operand, bias):

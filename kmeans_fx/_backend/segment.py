@@ -13,7 +13,15 @@ from kmeans_fx._backend.namespace import (
 # Up to here one bincount a column is faster than bringing the rows in order.
 _FEW_COLUMNS = 8
 
-__all__ = ["one_hot", "segment_counts", "segment_min", "segment_stats", "segment_sum", "take_rows"]
+__all__ = [
+    "one_hot",
+    "segment_counts",
+    "segment_min",
+    "segment_stats",
+    "segment_sum",
+    "take_one",
+    "take_rows",
+]
 
 
 def segment_sum(values, labels, k):
@@ -83,6 +91,12 @@ def take_rows(xp, rows, labels):
     rows = xp.broadcast_to(rows, (*batch, *rows.shape[-2:]))
     index = xp.broadcast_to(labels[..., None], (*batch, labels.shape[-1], rows.shape[-1]))
     return xp.take_along_axis(rows, index, axis=-2)
+
+
+def take_one(values, index):
+    """``values[..., index]``: one entry of each (..., k) by an index (...)."""
+    xp = array_namespace(values=values)
+    return xp.take_along_axis(values, index[..., None], axis=-1)[..., 0]
 
 
 def _batched(xp, values, labels, k):

@@ -23,7 +23,7 @@ from kmeans_fx._backend.checks import check_option
 from kmeans_fx._backend.fixed_point import program
 from kmeans_fx._backend.loop import cond, while_loop
 from kmeans_fx._backend.namespace import array_namespace, device
-from kmeans_fx._backend.nearest import score_table
+from kmeans_fx._backend.nearest import score_rows, score_table
 from kmeans_fx._backend.random import choice, fold_in, uniform
 from kmeans_fx._backend.segment import segment_sum, take_rows
 from kmeans_fx._backend.smallest import smallest
@@ -142,9 +142,9 @@ def _utilities(x, centroids, weights, space):
     scores_of = _scores(space, centroids)
 
     def block(part, share):
-        scores = scores_of(space.rows(part))
-        places = smallest(scores, 2)
-        near = xp.take_along_axis(scores, places, axis=-1)
+        table = scores_of(space.rows(part))
+        places = smallest(table, 2)
+        near = xp.take_along_axis(table, places, axis=-1)
         rise = near[..., 1] - near[..., 0]
         rise = rise if share is None else rise * share
         return (), (segment_sum(rise[..., None], places[..., 0], k)[..., 0],)
@@ -155,12 +155,10 @@ def _utilities(x, centroids, weights, space):
 
 def _scores(space, centroids):
     """The function from mapped rows to distances (..., n, k), up to a number for each row."""
-    xp = array_namespace(centroids=centroids)
     if space.metric.embed is None:
         absolute = space.absolute(centroids)
         return lambda rows: space.metric.distance(rows[..., :, None, :], absolute[..., None, :, :])
-    operand, bias = score_table(centroids)
-    return lambda rows: xp.matmul(rows, operand) + bias[..., None, :]
+    return partial(score_rows, table=score_table(centroids))
 
 
 def _without(centroids, utilities, m):
@@ -187,7 +185,6 @@ def _without(centroids, utilities, m):
 def _nearest_other(centroids):
     """Index (..., k) of the centroid nearest to every one."""
     xp = array_namespace(centroids=centroids)
-    operand, bias = score_table(centroids)
-    scores = xp.matmul(centroids, operand) + bias[..., None, :]
+    table = score_rows(centroids, score_table(centroids))
     place = xp.arange(centroids.shape[-2], device=device(centroids))
-    return xp.argmin(xp.where(place[:, None] == place, xp.inf, scores), axis=-1)
+    return xp.argmin(xp.where(place[:, None] == place, xp.inf, table), axis=-1)

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from kmeans_fx._backend.loop import while_loop
 from kmeans_fx._backend.namespace import array_namespace, device
-from kmeans_fx._backend.segment import take_rows
+from kmeans_fx._backend.segment import take_one, take_rows
 from kmeans_fx.algorithms._prices import cheapest, fair_prices, places, sizes_of, wanted_sizes
 
 __all__ = ["assign_within"]
@@ -138,7 +138,7 @@ def _augmented(costs, present, low, high, flow):
         turn=flow.turn + 1,
     )
     return while_loop(
-        lambda walk: _at(paths.before, walk.node) >= 0,
+        lambda walk: take_one(paths.before, walk.node) >= 0,
         lambda walk: _moved(paths.before, walk),
         _Walk(flow, xp.astype(end, flow.labels.dtype, copy=False)),
         max_steps=costs.shape[-2] + 1,
@@ -201,10 +201,10 @@ def _moved(before, walk):
     """Move one row's worth from the node before to the one at which the walk is."""
     xp, (flow, node) = array_namespace(before=before), walk
     k, n = flow.sizes.shape[-1], flow.labels.shape[-1]
-    source = _at(before, node)
+    source = take_one(before, node)
     inside = (source < k) & (node < k)
     where = xp.clip(source, None, k - 1) * k + xp.clip(node, None, k - 1)
-    row = _at(xp.reshape(flow.row, (*flow.row.shape[:-2], k * k)), where)
+    row = take_one(xp.reshape(flow.row, (*flow.row.shape[:-2], k * k)), where)
     moves = (places(before, n) == row[..., None]) & inside[..., None]
     left, entered = (places(before, k) == end[..., None] for end in (source, node))
     less, more = (xp.astype(end, flow.sizes.dtype) for end in (left, entered))
@@ -219,9 +219,3 @@ def _moved(before, walk):
         stale=flow.stale | ((left | entered) & within),
     )
     return _Walk(moved, source)
-
-
-def _at(values, index):
-    """``values[..., index]`` for one index a member of the batch."""
-    xp = array_namespace(values=values)
-    return xp.take_along_axis(values, index[..., None], axis=-1)[..., 0]

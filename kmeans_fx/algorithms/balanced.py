@@ -16,10 +16,9 @@ from kmeans_fx._backend.linalg import matmul
 from kmeans_fx._backend.loop import while_loop
 from kmeans_fx._backend.namespace import array_namespace, device
 from kmeans_fx._backend.random import as_key
-from kmeans_fx._backend.segment import segment_stats
 from kmeans_fx._backend.transform import is_concrete
 from kmeans_fx._empty import POLICIES, fill_empty
-from kmeans_fx._partition import Space, cluster_centres, map_rows, own_distances
+from kmeans_fx._partition import Space, cluster_centres, label_stats, map_rows, own_distances
 from kmeans_fx._result import KMeansResult, attach_gradients
 from kmeans_fx.algorithms._options import Options, check_options
 from kmeans_fx.algorithms._state import LloydState, advance, initial_state, last_centroids
@@ -27,7 +26,7 @@ from kmeans_fx.algorithms._transportation import assign_within
 from kmeans_fx.algorithms.kmeans import best_fit, check_init
 from kmeans_fx.converge import NONFINITE, RUNNING
 from kmeans_fx.distances import METRICS, as_metric
-from kmeans_fx.update import ClusterStats, weighted_sum
+from kmeans_fx.update import weighted_sum
 
 __all__ = ["balanced_kmeans"]
 
@@ -77,7 +76,7 @@ def _step(x, weights, key, state, *, options, assigned):
     state, prices = state
     space = Space(as_metric(options.metric), state.origin, options.chunk_size)
     labels, prices, inertia = assigned(state.labels, state.centroids, space, prices)
-    stats = _statistics(x, labels, weights, state.centroids, space, inertia)
+    stats = label_stats(x, labels, weights, state.centroids, space, inertia)
     centroids = cluster_centres(x, labels, weights, stats, state.centroids, space)
     centroids = fill_empty(
         options.empty, x, weights, key, labels, stats.counts, centroids, state, space
@@ -132,18 +131,6 @@ def _distances(x, centroids, space):
     k, d = centroids.shape[-2:]
     (distances,), _ = map_rows(block, (x,), centroids, 2 * k * d, space.chunk_size)
     return distances
-
-
-def _statistics(x, labels, weights, centroids, space, inertia):
-    """The statistics of the rows by label, in blocks."""
-
-    def block(part, own, share):
-        return (), segment_stats(space.rows(part), own, centroids.shape[-2], share)
-
-    columns = 3 * x.shape[-1]
-    rows = (x, labels, weights)
-    _, (sums, counts) = map_rows(block, rows, centroids, columns, space.chunk_size)
-    return ClusterStats(sums, counts, inertia)
 
 
 def _finish(x, state, options, assigned):

@@ -14,10 +14,15 @@ from kmeans_fx._backend.fixed_point import program
 from kmeans_fx._backend.loop import while_loop
 from kmeans_fx._backend.namespace import array_namespace, device
 from kmeans_fx._backend.random import as_key
-from kmeans_fx._backend.segment import segment_stats
 from kmeans_fx._backend.transform import stop_gradient, tracks_gradients
 from kmeans_fx._empty import fill_empty
-from kmeans_fx._partition import Space, cluster_centres, map_rows, own_distances, partition
+from kmeans_fx._partition import (
+    Space,
+    cluster_centres,
+    label_stats,
+    own_distances,
+    partition,
+)
 from kmeans_fx._result import KMeansResult, attach_gradients
 from kmeans_fx._trimming import check_trim, left_in
 from kmeans_fx.algorithms._options import Options, check_options
@@ -26,7 +31,7 @@ from kmeans_fx.algorithms.kmeans import best_fit, check_init
 from kmeans_fx.converge import NONFINITE, RUNNING
 from kmeans_fx.distances import as_metric
 from kmeans_fx.init import kmeans_plusplus
-from kmeans_fx.update import ClusterStats, weighted_sum
+from kmeans_fx.update import weighted_sum
 
 __all__ = ["TrimmedResult", "trimmed_kmeans"]
 
@@ -93,7 +98,7 @@ def _step(x, weights, key, state, *, options, trim):
     space = Space(as_metric(options.metric), state.origin, options.chunk_size)
     dropped = state.counts == 0 if options.empty == "merge" else None
     labels, far, kept, inertia = _assigned(x, weights, state.centroids, space, dropped, trim)
-    stats = _statistics(x, labels, kept, state.centroids, space, inertia)
+    stats = label_stats(x, labels, kept, state.centroids, space, inertia)
     centroids = cluster_centres(x, labels, kept, stats, state.centroids, space)
     centroids = fill_empty(
         options.empty, x, kept, key, labels, stats.counts, centroids, state, space
@@ -111,18 +116,6 @@ def _assigned(x, weights, centroids, space, dropped, trim):
     far = own_distances(x, labels, centroids, space)
     kept = left_in(far, weights, trim)
     return labels, far, kept, weighted_sum(array_namespace(x=x), far, kept)
-
-
-def _statistics(x, labels, kept, centroids, space, inertia):
-    """The statistics of the rows with the weights that count, in blocks."""
-
-    def block(part, own, share):
-        return (), segment_stats(space.rows(part), own, centroids.shape[-2], share)
-
-    columns = 3 * x.shape[-1]
-    rows = (x, labels, kept)
-    _, (sums, counts) = map_rows(block, rows, centroids, columns, space.chunk_size)
-    return ClusterStats(sums, counts, inertia)
 
 
 def _marked(xp, labels, far, weights, kept):

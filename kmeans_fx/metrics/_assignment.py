@@ -9,8 +9,9 @@ References
 from typing import Any, NamedTuple
 
 from kmeans_fx._backend.fixed_point import program
-from kmeans_fx._backend.loop import while_loop
+from kmeans_fx._backend.loop import select, while_loop
 from kmeans_fx._backend.namespace import array_namespace, device, index_dtype
+from kmeans_fx._backend.segment import take_one
 
 __all__ = ["best_assignment"]
 
@@ -46,7 +47,7 @@ def best_assignment(profit):
     )
 
     def body(state):
-        return _choose(state.end < 0, _scan(profit, place, state), _augment(profit, place, state))
+        return select(state.end < 0, _scan(profit, place, state), _augment(profit, place, state))
 
     done = while_loop(lambda state: state.row < k, body, start, max_steps=2 * k * k + k)
     return (done.owner,)
@@ -58,13 +59,13 @@ def _scan(profit, place, state):
     open_reach = xp.where(state.scanned, xp.full_like(state.reach, xp.inf), state.reach)
     nearest = xp.argmin(open_reach, axis=-1)
     here = place == nearest[..., None]
-    far = _at(state.reach, nearest)[..., None]
-    owner = _at(state.owner, nearest)
+    far = take_one(state.reach, nearest)[..., None]
+    owner = take_one(state.owner, nearest)
     free = owner < 0
     prices = state.prices + xp.where(state.scanned & free[..., None], state.reach - far, 0.0 * far)
     reduced = -_row(profit, xp.clip(owner, 0, None)) - state.prices
     # The owner's own column has distance 0 from it.
-    reach = far + reduced - _at(reduced, nearest)[..., None]
+    reach = far + reduced - take_one(reduced, nearest)[..., None]
     scanned = state.scanned | here
     closer = ~scanned & (reach < state.reach) & ~free[..., None]
     nearest = xp.astype(nearest, place.dtype, copy=False)
@@ -81,9 +82,9 @@ def _augment(profit, place, state):
     """Hand the last column to the owner of the one before it; at the start take the next row."""
     xp = array_namespace(profit=profit)
     end = xp.clip(state.end, 0, None)
-    before = _at(state.via, end)
+    before = take_one(state.via, end)
     first = before < 0
-    owner = xp.where(first, state.row, _at(state.owner, xp.clip(before, 0, None)))
+    owner = xp.where(first, state.row, take_one(state.owner, xp.clip(before, 0, None)))
     row = xp.where(first, state.row + 1, state.row)
     fresh = -_row(profit, xp.clip(row, None, place.shape[0] - 1)) - state.prices
     again = first[..., None]
@@ -95,21 +96,6 @@ def _augment(profit, place, state):
         scanned=state.scanned & ~again,
         end=before,
     )
-
-
-def _choose(mask, first, second):
-    xp = array_namespace(mask=mask)
-
-    def pick(a, b):
-        return xp.where(xp.reshape(mask, (*mask.shape, *(1,) * (a.ndim - mask.ndim))), a, b)
-
-    return _Search(*(pick(a, b) for a, b in zip(first, second, strict=True)))
-
-
-def _at(values, index):
-    """``values[..., index]`` for one index a member of the batch."""
-    xp = array_namespace(values=values)
-    return xp.take_along_axis(values, index[..., None], axis=-1)[..., 0]
 
 
 def _row(matrix, index):

@@ -4,7 +4,7 @@ from kmeans_fx._backend.fixed_point import differentiable
 from kmeans_fx._backend.members import broadcast_shapes
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, device
 from kmeans_fx._backend.pairs import squared_block
-from kmeans_fx._backend.segment import segment_sum, take_rows
+from kmeans_fx._backend.segment import segment_sum, take_one, take_rows
 from kmeans_fx._partition import centred_space, map_rows
 from kmeans_fx.distances import METRICS, as_metric
 from kmeans_fx.metrics._between import (
@@ -59,8 +59,8 @@ def samples_of(sums, itself, own, weight, counts):
     means = sums / xp.where(occupied, counts[..., None], xp.ones_like(counts[..., None]))
     table = xp.matrix_transpose(xp.where(occupied, means, xp.full_like(means, xp.inf)))
     other = nearest_other(table, own)
-    far = xp.take_along_axis(table, other[..., None], axis=-1)[..., 0]
-    within = xp.take_along_axis(xp.matrix_transpose(sums), own[..., None], axis=-1)[..., 0]
+    far = take_one(table, other)
+    within = take_one(xp.matrix_transpose(sums), own)
     size = take_rows(xp, counts[..., None], own)[..., 0]
     # Of the copies of a row, one is the row itself; the others are at the same distance.
     return silhouette_of(within - itself, size - 1, far, weight)
