@@ -1,9 +1,12 @@
-"""Write docs/capabilities.md from the table in the code: ``python -m docs.capabilities``.
+"""A plugin of pytest that writes docs/capabilities.md: ``python -m nox -s transforms``.
 
-tests/test_capabilities.py compares the page with what this writes.
+The page is the table in the code, and is written if a test of every cell passed in that run.
+tests/test_capabilities.py compares it with the table.
 """
 
 from pathlib import Path
+
+import pytest
 
 from kmeans_fx._backend.capabilities import ROWS, TRANSFORMS
 
@@ -60,5 +63,49 @@ def _line(*cells):
     return f"| {' | '.join(cells)} |"
 
 
-if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+def cells():
+    """Every (backend, call, transform), those that are a no included."""
+    return {
+        (backend, row.call, name)
+        for backend, transforms in TRANSFORMS.items()
+        for name in transforms
+        for row in ROWS
+    }
+
+
+def pytest_configure(config):
+    config.tested_cells = set()
+    config.pluginmanager.register(_Recorder(config))
+
+
+def pytest_collection_modifyitems(items):
+    """A test of a row says which cell it is of; its report carries that to the main process."""
+    for item in items:
+        params = getattr(item, "callspec", None) and item.callspec.params
+        if params and {"row", "variant"} <= set(params):
+            backend, transform = params["variant"].partition(":")[0], params.get("transform")
+            item.user_properties.append(("cell", (backend, params["row"], transform or "call")))
+
+
+class _Recorder:
+    def __init__(self, config):
+        self.config = config
+
+    def pytest_runtest_logreport(self, report):
+        if report.when == "call" and report.passed:
+            found = (tuple(value) for name, value in report.user_properties if name == "cell")
+            self.config.tested_cells.update(found)
+
+
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workerinput"):
+        return
+    if cells() <= session.config.tested_cells:
+        PAGE.write_text(page(), encoding="utf-8")
+    else:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    for cell in sorted(cells() - config.tested_cells):
+        terminalreporter.write_line(f"not tested, so {PAGE.name} is not written: {cell}")

@@ -183,10 +183,14 @@ def _passed_through(x, base):
 SURROGATES = {"straight_through_assign": _passed_through}
 
 
+# What the deepest compositions are made of; that is run in a session of its own.
+PARTS = {"jax": ("vmap", "jvp"), "torch": ("compile(vmap)", "compile(grad)")}
+
+
 def claims(backend, transforms):
     """Parameters (row, transform) of all that the table says works."""
     return [
-        pytest.param(row.call, transform, id=f"{transform}-{row.call}")
+        _cell(backend, row, transform)
         for transform in transforms
         for row in ROWS
         if (backend, transform) not in row.no
@@ -196,11 +200,16 @@ def claims(backend, transforms):
 def refusals(backend, *, raises):
     """Parameters (row, transform) of what the table says raises, or has a derivative of zero."""
     return [
-        pytest.param(row.call, transform, id=f"{transform}-{row.call}")
+        _cell(backend, row, transform)
         for row in ROWS
         for (name, transform), no in row.no.items()
         if name == backend and no.raises == raises
     ]
+
+
+def _cell(backend, row, transform):
+    marks = [pytest.mark.part] if transform in PARTS[backend] else []
+    return pytest.param(row.call, transform, id=f"{transform}-{row.call}", marks=marks)
 
 
 def leaves(result):

@@ -39,7 +39,7 @@ def test_a_row_refuses_only_transforms_that_exist(row):
 
 def test_the_page_shows_the_table():
     text = PAGE.read_text(encoding="utf-8")
-    assert text == page(), "run `python -m docs.capabilities`"
+    assert text == page(), "run `python -m nox -s transforms`"
 
 
 # JAX's calls are tested next to its transforms, where what they compile is counted.
