@@ -22,14 +22,14 @@ _STREAM = 1 << 32
 POLICIES = ("farthest", "random", "split", "merge", "keep")
 
 
-def fill_empty(policy, x, weights, key, labels, counts, centroids, state, space):
+def fill_empty(policy, x, weights, key, labels, counts, centroids, state, space, present=None):
     """The new ``centroids`` with those of empty clusters placed by the policy.
 
     ``labels`` and ``counts`` are the assignment that gave them, and ``state`` holds
-    the centroids before it.
+    the centroids before it. A cluster that is not ``present`` (..., k) may be empty.
     """
     xp = array_namespace(counts=counts)
-    missing = counts == 0
+    missing = counts == 0 if present is None else (counts == 0) & present
 
     def place(_):
         if policy == "farthest":

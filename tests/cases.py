@@ -81,6 +81,12 @@ def _near(x):
     return _starts(x) + 1.0
 
 
+def _three(x):
+    """Three clusters, of as many as there could be."""
+    xp = array_namespace(x=x)
+    return xp.asarray(3, device=device(x))
+
+
 def _there(x):
     """A mask of the values that are there: every tenth is not."""
     xp = array_namespace(x=x)
@@ -129,6 +135,7 @@ CASES = {
     "kmeans, reduce": lambda x: kf.kmeans(
         x, 3, key=0, init=_starts(x), reduce=_twice, empty="keep", max_iter=4
     ),
+    "kmeans, k_each": lambda x: kf.kmeans(x, 4, key=0, k_each=_three(x)),
     "kmeans, callback": _kmeans(callback=lambda state: False),
     "minibatch_init": lambda x: kf.minibatch_init(_starts(x)),
     "minibatch_step": lambda x: kf.minibatch_step(x[::2, :], _learnt(x), key=0),

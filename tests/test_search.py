@@ -159,8 +159,8 @@ def test_bad_values_under_jit_are_a_status(xp, asarray):
     ("options", "message"),
     [
         ({"search": "swap"}, "search must be one of 'breathing', got 'swap'"),
-        ({"search": "breathing", "history": True}, "search .* nor history"),
-        ({"search": "breathing", "callback": print}, "search .* nor callback"),
+        ({"search": "breathing", "history": True}, "search .* history"),
+        ({"search": "breathing", "callback": print}, "search .* callback"),
         ({"search": "breathing", "metric": METRICS["manhattan"]}, "search .* metric by name"),
     ],
 )

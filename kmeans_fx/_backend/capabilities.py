@@ -104,6 +104,7 @@ ROWS = (
     Row("kmeans, a Metric", _OPEN_LOOP),
     Row("kmeans, a callable init", {}),
     Row("kmeans, reduce", _OPEN_LOOP),
+    Row("kmeans, k_each", {}),
     Row("kmeans, callback", _CALLBACK),
     Row("minibatch_init", {}),
     Row("minibatch_step", _NO_SLOPE),

@@ -11,6 +11,7 @@ __all__ = [
     "check_finite",
     "check_integer",
     "check_k",
+    "check_k_each",
     "check_labels",
     "check_number",
     "check_one_problem",
@@ -158,6 +159,22 @@ def check_k(k, x):
         msg = f"k must be at most the number of rows, {x.shape[-2]}, got {k}"
         raise ValueError(msg)
     return k
+
+
+def check_k_each(xp, x, k_each, k):
+    """The numbers of clusters (...) of the problems of a batch, from 1 to ``k``, or None."""
+    if k_each is None:
+        return None
+    array_namespace(x=x, k_each=k_each)
+    if not xp.isdtype(k_each.dtype, "integral"):
+        msg = f"k_each must have an integer dtype, got {k_each.dtype}"
+        raise TypeError(msg)
+    check_batch("k_each", tuple(k_each.shape), x.shape[:-2])
+    usable = xp.all((k_each >= 1) & (k_each <= k))
+    if is_concrete(usable) and not bool(usable):
+        msg = f"k_each must be from 1 to {k}, the number of centroids, got {k_each}"
+        raise ValueError(msg)
+    return k_each
 
 
 def check_option(name, value, allowed):

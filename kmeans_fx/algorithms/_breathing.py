@@ -48,13 +48,13 @@ _CYCLES = 20
 _STREAM = 2 << 32
 
 
-def check_search(search, options):
+def check_search(search, options, k_each):
     """The program that ``search`` asks for, as an argument of `fit`, or none."""
     if search is None:
         return {}
     check_option("search", search, ("breathing",))
-    if options.portable or options.h:
-        msg = "search needs a metric by name, and neither reduce, nor callback, nor history"
+    if options.portable or options.h or k_each is not None:
+        msg = "search needs a metric by name and no reduce, callback, history or k_each"
         raise ValueError(msg)
     return {"run": breathe}
 
@@ -81,7 +81,7 @@ class _Search(NamedTuple):
 
 
 @program(*FIT)
-def breathe(x, centroids, weights, key, **fields):
+def breathe(x, centroids, weights, key, _, **fields):
     """Lloyd's algorithm and the search from its result, as one operation."""
     options = Options(**fields)
     start = initial_state(x, centroids, weights, key, options)

@@ -19,7 +19,15 @@ from kmeans_fx.converge import (
 from kmeans_fx.distances import as_metric
 from kmeans_fx.update import weighted_sum
 
-__all__ = ["LloydState", "advance", "finish", "initial_state", "last_centroids"]
+__all__ = [
+    "LloydState",
+    "advance",
+    "finish",
+    "initial_state",
+    "last_centroids",
+    "present_clusters",
+    "without_rows",
+]
 
 
 class LloydState(NamedTuple):
@@ -32,7 +40,8 @@ class LloydState(NamedTuple):
     labels : integer array (..., n)
         The assignment that gave these centroids; -1 at the start.
     counts : array (..., k)
-        Weight of every cluster in that assignment; 1 at the start.
+        Weight of every cluster in that assignment; 1 at the start, 0 where a problem
+        has no such cluster.
     origin : array (..., d)
         Weighted mean of the rows: constant.
     variance : array (...)
@@ -58,17 +67,15 @@ class LloydState(NamedTuple):
     history: Any
 
 
-def initial_state(x, centroids, weights, key, options):
+def initial_state(x, centroids, weights, key, options, present=None):
     """The state before the first iteration."""
     xp = array_namespace(x=x)
     metric = as_metric(options.metric)
     space = centred_space(x, weights, metric, options.chunk_size, options.reduce)
     like = {"dtype": accumulation_dtype(xp, x.dtype), "device": device(x)}
     index = {"dtype": index_dtype(xp, x), "device": device(x)}
-    leads = (
-        a.shape[:-r] for a, r in ((x, 2), (centroids, 2), (weights, 1), (key, 1)) if a is not None
-    )
-    batch = broadcast_shapes(*leads)
+    ranks = (x, 2), (centroids, 2), (weights, 1), (key, 1), (present, 1)
+    batch = broadcast_shapes(*(a.shape[:-r] for a, r in ranks if a is not None))
 
     def scalar(value):
         return xp.full(batch, value, **like)
@@ -85,12 +92,15 @@ def initial_state(x, centroids, weights, key, options):
         usable = usable & xp.all(weights >= 0, axis=-1)
         if options.reduce is None:
             usable = usable & (xp.sum(weights, axis=-1) > 0)
+    counts = xp.ones((*batch, k), **like)
+    if present is not None:
+        counts = xp.where(present, counts, xp.zeros_like(counts))
     zero = xp.zeros(batch, **index)
     status = xp.where(xp.broadcast_to(usable, batch), zero + RUNNING, zero + NONFINITE)
     return LloydState(
         centroids=xp.broadcast_to(space.relative(centroids), (*batch, k, d)),
         labels=xp.full((*batch, n), -1, **index),
-        counts=xp.ones((*batch, k), **like),
+        counts=counts,
         origin=xp.broadcast_to(space.origin, (*batch, d)),
         variance=spread,
         shift=scalar(xp.inf),
@@ -100,6 +110,21 @@ def initial_state(x, centroids, weights, key, options):
         status=status,
         history=xp.full((*batch, options.h), xp.nan, **like),
     )
+
+
+def present_clusters(xp, centroids, k_each):
+    """Marks (..., k) of the clusters that every problem has, or None where it has all."""
+    if k_each is None:
+        return None
+    place = xp.arange(centroids.shape[-2], dtype=k_each.dtype, device=device(centroids))
+    return place < k_each[..., None]
+
+
+def without_rows(state, present, options):
+    """Marks (..., k) of the clusters that get no rows, or None: merged, or of other problems."""
+    if options.empty == "merge":
+        return state.counts == 0
+    return None if present is None else ~present
 
 
 def _needs_variance(options):
@@ -140,11 +165,11 @@ def advance(state, labels, centroids, stats, weights, track, options):
     )
 
 
-def last_centroids(x, state, options):
+def last_centroids(x, state, options, present=None):
     """The space, the clusters that were dropped, and the centroids as the caller sees them."""
     xp = array_namespace(x=x)
     space = Space(as_metric(options.metric), state.origin, options.chunk_size)
-    dropped = state.counts == 0 if options.empty == "merge" else None
+    dropped = without_rows(state, present, options)
     centroids = state.centroids if dropped is None else copy_nearest(state.centroids, dropped)
     centroids = xp.astype(xp.astype(space.absolute(centroids), x.dtype), centroids.dtype)
     return space, dropped, centroids
@@ -155,10 +180,10 @@ class _Final(NamedTuple):
     inertia: Any
 
 
-def finish(x, weights, state, options):
+def finish(x, weights, state, options, present=None):
     """Centroids as the caller sees them, with the labels and inertia that are theirs."""
     xp = array_namespace(x=x)
-    space, dropped, centroids = last_centroids(x, state, options)
+    space, dropped, centroids = last_centroids(x, state, options, present)
     relative = space.relative(centroids)
 
     def assigned(_):

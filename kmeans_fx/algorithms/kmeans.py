@@ -7,6 +7,7 @@ from kmeans_fx._backend.checks import (
     check_finite,
     check_integer,
     check_k,
+    check_k_each,
     check_option,
     check_points,
     check_weights,
@@ -41,6 +42,7 @@ def kmeans(
     reduce=None,
     callback=None,
     history=False,
+    k_each=None,
 ):
     """k-means: initial centroids, Lloyd's algorithm, the best of ``n_init`` restarts.
 
@@ -64,11 +66,16 @@ def kmeans(
         Whether to search for a better optimum from the result of Lloyd's algorithm, by
         breathing k-means [3]_: centroids are added where the error is large and removed
         where they are needed least, again and again, and the best fit is kept. Needs a
-        metric by name, and neither ``reduce``, ``callback`` nor ``history``.
+        metric by name, and no ``reduce``, ``callback``, ``history`` or ``k_each``.
     weights : array (..., n), optional
         Not negative. A row of weight m acts as m copies of it, of weight 0 as none.
     metric, max_iter, tol, empty, algorithm, chunk_size, reduce, callback, history
         As for `lloyd`.
+    k_each : integer array (...), optional
+        The number of clusters of each problem, from 1 to k, where the problems of a batch
+        differ, or where one problem is fitted with several: the first so many of its
+        initial centroids take part. The others are returned as copies of their nearest
+        neighbour, and no row has their label.
 
     Returns
     -------
@@ -116,8 +123,13 @@ def kmeans(
         x, metric, max_iter, tol, empty, key, algorithm, chunk_size, reduce, callback, history
     )
     start = check_init(init, n_init, reduce)
-    run = partial(fit, options=options, **check_search(search, options))
-    return best_fit(xp, x, k, start, words, weights, metric, run, n_init, callback is None)
+    k_each = check_k_each(xp, x, k_each, k)
+    search = check_search(search, options, k_each)
+    together = callback is None
+    if k_each is not None and n_init > 1 and together:
+        k_each = k_each[..., None]  # the axis of the restarts
+    run = partial(fit, options=options, k_each=k_each, **search)
+    return best_fit(xp, x, k, start, words, weights, metric, run, n_init, together)
 
 
 def best_fit(xp, x, k, start, words, weights, metric, run, n_init, together=True):

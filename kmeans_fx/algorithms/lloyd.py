@@ -2,7 +2,13 @@
 
 from functools import partial
 
-from kmeans_fx._backend.checks import check_features, check_finite, check_points, check_weights
+from kmeans_fx._backend.checks import (
+    check_features,
+    check_finite,
+    check_k_each,
+    check_points,
+    check_weights,
+)
 from kmeans_fx._backend.fixed_point import program
 from kmeans_fx._backend.loop import while_loop
 from kmeans_fx._backend.namespace import array_namespace, device
@@ -12,7 +18,14 @@ from kmeans_fx._empty import fill_empty
 from kmeans_fx._partition import Space, cluster_centres, partition
 from kmeans_fx._result import KMeansResult, attach_gradients
 from kmeans_fx.algorithms._options import Options, check_options
-from kmeans_fx.algorithms._state import LloydState, advance, finish, initial_state
+from kmeans_fx.algorithms._state import (
+    LloydState,
+    advance,
+    finish,
+    initial_state,
+    present_clusters,
+    without_rows,
+)
 from kmeans_fx.algorithms.bounded import choose_partition
 from kmeans_fx.converge import RUNNING, STOPPED, reads
 from kmeans_fx.distances import as_metric
@@ -20,21 +33,23 @@ from kmeans_fx.distances import as_metric
 __all__ = ["LloydState", "lloyd", "lloyd_init", "lloyd_step"]
 
 
-FIT = "nd kd n w", "kd n:index n:index . .:index .:index h"
+FIT = "nd kd n w .", "kd n:index n:index . .:index .:index h"
 
 
 @program(*FIT)
-def _fit(x, centroids, weights, key, **fields):
+def _fit(x, centroids, weights, key, k_each, **fields):
     """Lloyd's algorithm as one operation."""
     options = Options(**fields)
-    state = initial_state(x, centroids, weights, key, options)
-    return finish(x, weights, iterate(x, weights, key, state, options), options)
+    present = present_clusters(array_namespace(x=x), centroids, k_each)
+    state = initial_state(x, centroids, weights, key, options, present)
+    state = iterate(x, weights, key, state, options, present)
+    return finish(x, weights, state, options, present)
 
 
-def iterate(x, weights, key, state, options):
+def iterate(x, weights, key, state, options, present=None):
     """Lloyd's iterations, until the status of the state is no longer RUNNING."""
     assigned = choose_partition(x, state.centroids, options)
-    step = partial(_step, x, weights, key, options=options, assigned=assigned)
+    step = partial(_step, x, weights, key, options=options, assigned=assigned, present=present)
     if options.callback is not None:
         step = _announced(jit(step, x), options.callback)
     return while_loop(
@@ -46,19 +61,20 @@ def iterate(x, weights, key, state, options):
     )
 
 
-def _step(x, weights, key, state, *, options, assigned=partition):
+def _step(x, weights, key, state, *, options, assigned=partition, present=None):
     """One iteration."""
     space = Space(as_metric(options.metric), state.origin, options.chunk_size)
-    dropped = state.counts == 0 if options.empty == "merge" else None
+    dropped = without_rows(state, present, options)
     track = options.h > 0 or reads(options.rule, "inertia")
 
     part = assigned(x, state.centroids, weights, space, dropped=dropped, distances=track)
     stats = part.stats if options.reduce is None else options.reduce(part.stats)
     centroids = cluster_centres(x, part.labels, weights, stats, state.centroids, space)
+    labels, counts = part.labels, stats.counts
     centroids = fill_empty(
-        options.empty, x, weights, key, part.labels, stats.counts, centroids, state, space
+        options.empty, x, weights, key, labels, counts, centroids, state, space, present
     )
-    return advance(state, part.labels, centroids, stats, weights, track, options)
+    return advance(state, labels, centroids, stats, weights, track, options)
 
 
 def _announced(step, callback):
@@ -197,6 +213,7 @@ def lloyd(
     reduce=None,
     callback=None,
     history=False,
+    k_each=None,
 ):
     """Lloyd's algorithm from given centroids.
 
@@ -243,6 +260,10 @@ def lloyd(
         stops.
     history : bool
         Whether to record the inertia of every iteration, which costs a pass more.
+    k_each : integer array (...), optional
+        The number of clusters of each problem, from 1 to k, where they differ: the first
+        so many centroids take part. The others are returned as copies of their nearest
+        neighbour, and no row has their label.
 
     Returns
     -------
@@ -288,12 +309,14 @@ def lloyd(
     if callback is not None and max(x.ndim, centroids.ndim) > 2:
         msg = "callback needs a single problem: x of shape (n, d) and centroids of shape (k, d)"
         raise ValueError(msg)
-    return fit(x, centroids, weights, _words(key, xp, x), options)
+    k_each = check_k_each(xp, x, k_each, centroids.shape[-2])
+    return fit(x, centroids, weights, _words(key, xp, x), options, k_each=k_each)
 
 
-def fit(x, centroids, weights, key, options, run=_fit):
+def fit(x, centroids, weights, key, options, run=_fit, k_each=None):
     """Lloyd's algorithm, or another program that ends with it, on checked arguments."""
-    outputs = run(x, centroids, weights, key, portable=options.portable, **options.crossing())
+    arrays = (x, centroids, weights, key, k_each)
+    outputs = run(*arrays, portable=options.portable, **options.crossing())
     xp = array_namespace(x=x)
     centroids, previous, *rest = outputs
     result = KMeansResult(xp.astype(centroids, x.dtype, copy=False), *rest)
