@@ -1,10 +1,13 @@
 """PyTorch: every claim of the capabilities table, against NumPy and finite differences."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 import kmeans_fx as kf
 from kmeans_fx._backend.capabilities import TRANSFORMS
+from kmeans_fx.init import INITS
 from tests.cases import (
     CASES,
     claims,
@@ -141,8 +144,8 @@ def test_inductor(torch, x, transform):
 
 
 @pytest.mark.compile
-@pytest.mark.parametrize("init", ["k-means++", "k-means||", "farthest-first", "random"])
-def test_no_arithmetic_of_keys_is_compiled(torch, x, init):
+@pytest.mark.parametrize("name", ["kmeans", "k-means||", "farthest-first", "random"])
+def test_no_arithmetic_of_keys_is_compiled(torch, x, name):
     """The default compiler takes minutes over it; so it stays inside of operators."""
     graphs = []
 
@@ -150,9 +153,9 @@ def test_no_arithmetic_of_keys_is_compiled(torch, x, init):
         graphs.extend(m for m in graph.modules() if isinstance(m, torch.fx.GraphModule))
         return graph.forward
 
-    options = {"key": 0, "init": init, "n_init": 2, "max_iter": 2}
-    metric = kf.Metric(lambda a, b: ((a - b) ** 2).sum(dim=-1))
-    compiled(torch, lambda x: kf.kmeans(x, 3, metric=metric, **options), keep)(x[0])
+    options = {"key": 0, "metric": kf.Metric(lambda a, b: ((a - b) ** 2).sum(dim=-1))}
+    call = partial(kf.kmeans, n_init=2, max_iter=2) if name == "kmeans" else INITS[name]
+    compiled(torch, lambda x: call(x, 3, **options), keep)(x[0])
     targets = {str(node.target) for graph in graphs for node in graph.graph.nodes}
     assert any("kmeans_fx" in target for target in targets)
     assert not any("xor" in target for target in targets)
