@@ -159,7 +159,7 @@ def test_labels_and_inertia_are_those_of_the_centroids(xp, asarray, to_numpy, me
     assert int(ours.status) == (CONVERGED if max_iter == 300 else MAX_ITER)
 
 
-@pytest.mark.parametrize("metric", ["sqeuclidean", "manhattan"])
+@pytest.mark.parametrize("metric", ["sqeuclidean", "manhattan", "cosine"])
 def test_inertia_never_rises(xp, asarray, to_numpy, metric):
     x, starts = problem()
     ours = run(xp, asarray, x, starts, metric=metric, tol=0, history=True, max_iter=50)
@@ -171,6 +171,20 @@ def test_inertia_never_rises(xp, asarray, to_numpy, metric):
     assert np.all(np.diff(trace) <= 1e-6 * trace[:-1])
     first = cdist(x, starts, SCIPY.get(metric, metric)).min(axis=1).sum()
     np.testing.assert_allclose(trace[0], first, rtol=1e-5)
+
+
+def test_a_bregman_divergence_never_rises(xp, asarray, to_numpy):
+    """Kullback and Leibler's divergence of rows of shares, whose centre is their mean."""
+    x = np.random.default_rng(4).dirichlet([0.5] * 4, size=80) + 1e-3
+    x /= x.sum(axis=1, keepdims=True)
+    divergence = Metric(lambda a, b: xp.sum(a * (xp.log(a) - xp.log(b)), axis=-1))
+    ours = run(xp, asarray, x, x[:4], metric=divergence, tol=0, history=True, max_iter=30)
+    n_iter = int(ours.n_iter)
+    trace = np.append(to_numpy(ours.history)[:n_iter], float(ours.inertia))
+    assert n_iter > 3
+    assert np.all(np.diff(trace) <= 1e-6 * trace[:-1])
+    for i, centroid in enumerate(to_numpy(ours.centroids)):
+        np.testing.assert_allclose(centroid, x[to_numpy(ours.labels) == i].mean(0), rtol=1e-4)
 
 
 def test_weights_are_copies(xp, asarray, to_numpy):
