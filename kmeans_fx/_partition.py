@@ -209,7 +209,7 @@ def _labeller(x, kernels, space, centroids, dropped, stats):
     xp = array_namespace(x=x)
     k = centroids.shape[-2]
     if kernels is not None:
-        packed = kernels.table(centroids, dropped)
+        packed = kernels.pack(centroids, dropped)
         mapped = space.mapping(x)
         return lambda part, share: kernels.assign(mapped(part), space.origin, packed, share)
     nearest_of = _nearest_of(xp, space, centroids, dropped)

@@ -129,7 +129,7 @@ def _plain_pass(x, search, old):
 def _fused_pass(kernels, x, weights, search, old):
     """As `_plain_pass`, and the statistics, in one pass over the rows."""
     xp, centroids, space = search.xp, search.centroids, search.space
-    packed, drift = kernels.table(centroids), search.drift(old)
+    packed, drift = kernels.pack(centroids), search.drift(old)
     if old is None:
         like = {"dtype": centroids.dtype, "device": device(x)}
         nothing = (xp.zeros(x.shape[0], **like) for _ in range(2))

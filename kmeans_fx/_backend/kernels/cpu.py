@@ -8,12 +8,10 @@ along the columns and is vectorised whatever the number of features. Scores are 
 ``operand`` and ``bias`` are those of a `kmeans_fx._backend.kernels.fused.Table`.
 """
 
-from math import inf
-
 import numba
 import numpy as np
 
-__all__ = ["assign_rows", "bounded_rows", "own_squares", "potentials", "shrink_reach", "sum_rows"]
+__all__ = ["own_squares", "potentials", "shrink_reach", "sum_rows", "weight_of"]
 
 # Rows of a tile: its rows of scores stay in the first cache, its loops are long.
 _ROWS = 128
@@ -67,93 +65,15 @@ def _four(row, f):
 
 
 @_compiled
-def _nearest(tile, operand, bias, scores, least, label):
-    """Per column the smallest score and its centroid."""
-    least[:] = inf
-    label[:] = 0
-    for j in range(0, operand.shape[0], 4):
-        _four_scores(tile, operand, bias, j, scores)
-        for i in range(scores.shape[1]):
-            best = least[i], label[i]
-            best = _smaller(best, scores[0, i], np.int32(j))
-            best = _smaller(best, scores[1, i], np.int32(j + 1))
-            best = _smaller(best, scores[2, i], np.int32(j + 2))
-            least[i], label[i] = _smaller(best, scores[3, i], np.int32(j + 3))
-
-
-@_compiled
-def _smaller(best, score, place):
-    low, own = best
-    return (score if score < low else low), (place if score < low else own)
-
-
-@_compiled
-def _two_nearest(tile, operand, bias, scores, least, next_, label):
-    """As `_nearest`, and the smallest score of the other centroids."""
-    least[:] = inf
-    next_[:] = inf
-    label[:] = 0
-    for j in range(0, operand.shape[0], 4):
-        _four_scores(tile, operand, bias, j, scores)
-        for i in range(scores.shape[1]):
-            best = least[i], next_[i], label[i]
-            best = _two_smaller(best, scores[0, i], np.int32(j))
-            best = _two_smaller(best, scores[1, i], np.int32(j + 1))
-            best = _two_smaller(best, scores[2, i], np.int32(j + 2))
-            least[i], next_[i], label[i] = _two_smaller(best, scores[3, i], np.int32(j + 3))
-
-
-@_compiled
-def _two_smaller(best, score, place):
-    low, high, own = best
-    larger = low if score < low else score
-    high = larger if larger < high else high
-    return (score if score < low else low), high, (place if score < low else own)
-
-
-@_compiled
-def _weight(share, i):
+def weight_of(share, i):
     return share[i] if share.shape[0] else share.dtype.type(1)
-
-
-@_compiled
-def assign_rows(x, origin, operand, bias, share, labels, sums, counts):
-    """Labels (m, n) of the rows; adds to their sums (m, k, d) and counts (m, k).
-
-    Of every array that is read there may be one for all members.
-    """
-    n, d = x.shape[1:]
-    tile = _tile(x, d)
-    scores = np.empty((4, _ROWS), x.dtype)
-    least, label = np.empty(_ROWS, x.dtype), np.empty(_ROWS, np.int32)
-    for member in range(labels.shape[0]):
-        rows, centre = x[member % x.shape[0]], origin[member % origin.shape[0]]
-        own, offset = operand[member % operand.shape[0]], bias[member % bias.shape[0]]
-        for start in range(0, n, _ROWS):
-            stop = min(n, start + _ROWS)
-            for i in range(start, stop):
-                for f in range(d):
-                    tile[f, i - start] = rows[i, f] - centre[f]
-            if scores.shape[1] != stop - start:
-                scores = np.empty((4, stop - start), x.dtype)
-            _nearest(tile, own, offset, scores, least, label)
-            for i in range(start, stop):
-                labels[member, i] = label[i - start]
-        sum_rows(
-            rows,
-            centre,
-            labels[member],
-            share[member % share.shape[0]],
-            sums[member],
-            counts[member],
-        )
 
 
 @_compiled
 def sum_rows(rows, origin, labels, share, sums, counts):
     """Adds the weighted rows (n, d), less the origin, to the sums (k, d) of their labels."""
     for i in range(rows.shape[0]):
-        weight, own = _weight(share, i), labels[i]
+        weight, own = weight_of(share, i), labels[i]
         counts[own] += weight
         for f in range(rows.shape[1]):
             sums[own, f] += weight * (rows[i, f] - origin[f])
@@ -164,99 +84,6 @@ def own_squares(rows, centroids, labels, squares):
     """Squared distances (n,) of the rows to the centroids (k, d) of their labels."""
     for i in range(rows.shape[0]):
         squares[i] = _square(rows[i], centroids[labels[i]])
-
-
-@_compiled
-def bounded_rows(
-    x, origin, centroids, operand, bias, share, labels, upper, lower, drift, slack, sums, counts
-):
-    """Hamerly's pass: ``labels`` and bounds of the last pass are brought up to date.
-
-    Parameters
-    ----------
-    x : (n, d); origin : (d,); centroids : (k, d), relative to the origin
-    labels, upper, lower : (n,), written over; a label of -1 has no bounds yet
-    drift : (3, k)
-        How far the centroid moved, how far any other, and half the way to the next.
-    slack : float
-        Relative error of a distance.
-    sums : (k, d), added to: the rows that came to the cluster less those that left
-    counts : (k,), added to: all rows of the cluster
-
-    Returns
-    -------
-    int
-        How many rows were held against all centroids.
-    """
-    n, d = x.shape
-    more, less = 1 + x.dtype.type(slack), 1 - x.dtype.type(slack)
-    tile, place = _tile(x, d), np.empty(_ROWS, np.int64)
-    searched = held = 0
-    for i in range(n):
-        own = labels[i]
-        if own >= 0:
-            high, low = (upper[i] + drift[0, own]) * more, (lower[i] - drift[1, own]) * less
-            bar = max(drift[2, own], low)
-            if high > bar:
-                high = _distance(x[i], origin, centroids[own]) * more
-            upper[i], lower[i] = high, low
-            if high <= bar:
-                counts[own] += _weight(share, i)
-                continue
-        for f in range(d):
-            tile[f, held] = x[i, f] - origin[f]
-        place[held] = i
-        held += 1
-        if held == _ROWS:
-            _settle(
-                tile, place, held, operand, bias, share, slack, labels, upper, lower, sums, counts
-            )
-            searched += held
-            held = 0
-    _settle(tile, place, held, operand, bias, share, slack, labels, upper, lower, sums, counts)
-    return searched + held
-
-
-@_compiled
-def _distance(row, origin, centroid):
-    square = row.dtype.type(0)
-    for f in range(row.shape[0]):
-        square += (row[f] - origin[f] - centroid[f]) ** 2
-    return np.sqrt(square)
-
-
-@_compiled
-def _settle(tile, place, held, operand, bias, share, slack, labels, upper, lower, sums, counts):
-    """Labels, bounds and sums of the rows in the tile."""
-    if held == 0:
-        return
-    scores, label = np.empty((4, held), tile.dtype), np.empty(_ROWS, np.int32)
-    least, next_ = np.empty(_ROWS, tile.dtype), np.empty(_ROWS, tile.dtype)
-    _two_nearest(tile, operand, bias, scores, least, next_, label)
-    norms = np.zeros(_ROWS, tile.dtype)
-    for f in range(tile.shape[0]):
-        for i in range(_ROWS):
-            norms[i] += tile[f, i] ** 2
-    # The expanded square is off by a few roundings of the largest of its terms.
-    largest = tile.dtype.type(0)
-    for j in range(bias.shape[0]):
-        largest = bias[j] if largest < bias[j] < inf else largest
-    for held_row in range(held):
-        i, old, own = place[held_row], labels[place[held_row]], label[held_row]
-        norm = norms[held_row]
-        error = tile.dtype.type(2 * slack) * (norm + largest)
-        upper[i] = np.sqrt(max(least[held_row] + norm, 0) + error)
-        lower[i] = np.sqrt(max(next_[held_row] + norm - error, 0))
-        weight = _weight(share, i)
-        counts[own] += weight
-        if own == old:
-            continue
-        labels[i] = own
-        for f in range(sums.shape[1]):
-            value = weight * tile[f, held_row]
-            sums[own, f] += value
-            if old >= 0:
-                sums[old, f] -= value
 
 
 @_compiled
@@ -286,14 +113,14 @@ def potentials(x, origin, operand, bias, norms, share, reach, owner, near, slack
     for i in range(n):
         # No branch: which rows are wanted is hard to foretell.
         wanted = reach[i] > near[owner[i]]
-        kept += 0.0 if wanted else _weight(share, i) * reach[i]
+        kept += 0.0 if wanted else weight_of(share, i) * reach[i]
         closer[i] = 0
         place[held] = i
         held += 1 if wanted else 0
         if held == _ROWS or i == n - 1:
             for h in range(held):
                 row = place[h]
-                facts[0, h], facts[1, h], facts[2, h] = norms[row], reach[row], _weight(share, row)
+                facts[0, h], facts[1, h], facts[2, h] = norms[row], reach[row], weight_of(share, row)
                 for f in range(d):
                     tile[f, h] = x[row, f] - origin[f]
             facts[2, held:] = 0

@@ -1,21 +1,40 @@
-"""The kernels of `cpu` on blocks of rows: NumPy arrays of any layout in, new arrays out."""
+"""The kernels of `cpu` and `search` on blocks of rows: NumPy arrays of any layout in, new arrays out."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from kmeans_fx._backend.kernels import cpu
+from kmeans_fx._backend.kernels import cpu, search
 
 __all__ = [
+    "Packed",
     "Table",
     "assign",
     "own_squares",
+    "pack",
     "potentials",
     "segment_stats",
     "shrink_reach",
     "table",
     "update_bounds",
 ]
+
+
+class Packed(NamedTuple):
+    """Centroids as the search reads them: -2 c in blocks of eight, column by column, and |c|^2.
+
+    Attributes
+    ----------
+    operand : ((m,) k' d)
+        Of every block the first column of its eight centroids, then the second.
+    bias : ((m,) k')
+        Infinite where there is no centroid; k' is a multiple of four.
+    k : int
+    """
+
+    operand: Any
+    bias: Any
+    k: int
 
 
 class Table(NamedTuple):
@@ -34,22 +53,37 @@ class Table(NamedTuple):
     k: int
 
 
+def pack(centroids, dropped=None):
+    """The Packed centroids ((m,) k, d); those marked in ``dropped`` are never the nearest."""
+    *members, k, d = centroids.shape
+    blocks = -(-k // 8)
+    rows = np.zeros((*members, 8 * blocks, d), centroids.dtype)
+    rows[..., :k, :] = centroids * -2
+    columns = rows.reshape(*members, blocks, 8, d).swapaxes(-1, -2)
+    return Packed(columns.reshape(*members, -1), _bias(centroids, dropped), k)
+
+
 def table(centroids, dropped=None):
     """The Table of centroids ((m,) k, d); those marked in ``dropped`` are never the nearest."""
     *members, k, d = centroids.shape
     operand = np.zeros((*members, _fours(k), _fours(d)), centroids.dtype)
     operand[..., :k, :d] = centroids * -2
-    bias = np.full(operand.shape[:-1], np.inf, centroids.dtype)
+    return Table(operand, _bias(centroids, dropped), k)
+
+
+def _bias(centroids, dropped):
+    *members, k, _ = centroids.shape
+    bias = np.full((*members, _fours(k)), np.inf, centroids.dtype)
     bias[..., :k] = np.einsum("...ij,...ij->...i", centroids, centroids)
     if dropped is not None:
         bias[..., :k][np.broadcast_to(dropped, (*members, k))] = np.inf
-    return Table(operand, bias, k)
+    return bias
 
 
 def assign(rows, origin, centroids, share):
-    """Labels, sums and counts of rows ((m,) n, d) less the origin, by their Table."""
+    """Labels, sums and counts of rows ((m,) n, d) less the origin, by the Packed centroids."""
     share = np.empty(0, rows.dtype) if share is None else share
-    given = ((rows, 2), (origin, 1), (centroids.operand, 2), (centroids.bias, 1), (share, 1))
+    given = ((rows, 2), (origin, 1), (centroids.operand, 1), (centroids.bias, 1), (share, 1))
     batched = any(array.ndim > rank for array, rank in given)
     x, origin, operand, bias, share = (
         _plain(a) if a.ndim > r else _plain(a)[None] for a, r in given
@@ -57,7 +91,7 @@ def assign(rows, origin, centroids, share):
     m = max(a.shape[0] for a in (x, origin, operand, share))
     labels = np.empty((m, x.shape[1]), np.intp)
     sums, counts = _zeros(m, centroids.k, x.shape[2])
-    cpu.assign_rows(x, origin, operand, bias, share, labels, sums, counts)
+    search.assign_rows(x, origin, operand, bias, share, labels, sums, counts)
     sums, counts = _narrowed(rows, sums, counts)
     return (labels, sums, counts) if batched else (labels[0], sums[0], counts[0])
 
@@ -78,7 +112,7 @@ def own_squares(rows, centroids, labels):
 
 
 def update_bounds(rows, origin, centroids, reference, share, last, drift, slack):
-    """`cpu.bounded_rows` of a block, whose labels and bounds, ``last``, are written over.
+    """`search.bounded_rows` of a block, whose labels and bounds, ``last``, are written over.
 
     Returns
     -------
@@ -87,7 +121,7 @@ def update_bounds(rows, origin, centroids, reference, share, last, drift, slack)
         What the rows that moved add to the sums of their clusters; the counts anew.
     """
     sums, counts = _zeros(*centroids.shape)
-    searched = cpu.bounded_rows(
+    searched = search.bounded_rows(
         *_plain_all(rows, origin, centroids, *reference[:2], _share(share, rows)),
         *last,
         drift,

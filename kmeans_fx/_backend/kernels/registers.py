@@ -1,0 +1,156 @@
+"""Vectors of a processor as values of Numba: what keeps scores in registers.
+
+LLVM vectorises a loop, and then its sums live in memory. With values of this type a kernel
+says which sums stay in registers. Eight numbers in float32, four in float64: a register of
+AVX2, which LLVM splits in two, or leaves half empty, where vectors have another size.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
+
+__all__ = ["broadcast", "fma", "larger", "load", "select", "smaller", "spread", "store", "width"]
+
+_BITS = 256
+
+
+class Register(types.Type):
+    """A vector of numbers of one type; of indices as many as the scores they belong to."""
+
+    def __init__(self, dtype, count):
+        self.dtype, self.count = dtype, count
+        super().__init__(name=f"Register({dtype}, {count})")
+
+    @property
+    def vector(self):
+        floats = {32: ir.FloatType(), 64: ir.DoubleType()}
+        bits = self.dtype.bitwidth
+        number = floats[bits] if isinstance(self.dtype, types.Float) else ir.IntType(bits)
+        return ir.VectorType(number, self.count)
+
+
+@register_model(Register)
+class _RegisterModel(models.PrimitiveModel):
+    def __init__(self, manager, kind):
+        super().__init__(manager, kind, kind.vector)
+
+
+def _count(dtype):
+    return _BITS // dtype.bitwidth
+
+
+@intrinsic
+def width(typing, like):
+    """How many numbers of the array's type a vector holds: a constant."""
+
+    def build(context, builder, signature, arguments):
+        return context.get_constant(types.intp, _count(like.dtype))
+
+    return types.intp(like), build
+
+
+@intrinsic
+def load(typing, array, place):
+    """The numbers of a contiguous 1-d array from a place on."""
+    kind = Register(array.dtype, _count(array.dtype))
+
+    def build(context, builder, signature, arguments):
+        pointer = _pointer(context, builder, array, *arguments, kind.vector)
+        return builder.load(pointer, align=array.dtype.bitwidth // 8)
+
+    return kind(array, types.intp), build
+
+
+@intrinsic
+def store(typing, array, place, value):
+    """Write a vector to a contiguous 1-d array from a place on."""
+
+    def build(context, builder, signature, arguments):
+        pointer = _pointer(context, builder, array, *arguments[:2], value.vector)
+        builder.store(arguments[2], pointer, align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.none(array, types.intp, value), build
+
+
+@intrinsic
+def broadcast(typing, number, like):
+    """The same number in every lane, as many as in a vector of the type of the array ``like``."""
+    kind = Register(number, _count(like.dtype))
+
+    def build(context, builder, signature, arguments):
+        return _everywhere(builder, kind.vector, arguments[0])
+
+    return kind(number, like), build
+
+
+@intrinsic
+def spread(typing, array, place):
+    """The number at a place of a contiguous 1-d array, in every lane."""
+    kind = Register(array.dtype, _count(array.dtype))
+
+    def build(context, builder, signature, arguments):
+        start = context.make_array(array)(context, builder, arguments[0]).data
+        number = builder.load(builder.gep(start, [arguments[1]]))
+        return _everywhere(builder, kind.vector, number)
+
+    return kind(array, types.intp), build
+
+
+@intrinsic
+def fma(typing, a, b, c):
+    """a * b + c, rounded once."""
+
+    def build(context, builder, signature, arguments):
+        name = f"llvm.fma.v{a.count}f{a.dtype.bitwidth}"
+        kind = ir.FunctionType(a.vector, [a.vector] * 3)
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+
+    return a(a, b, c), build
+
+
+@intrinsic
+def smaller(typing, a, b):
+    """a where a < b, else b, which is what is left of a comparison with NaN."""
+
+    def build(context, builder, signature, arguments):
+        return builder.select(builder.fcmp_ordered("<", *arguments), *arguments)
+
+    return a(a, b), build
+
+
+@intrinsic
+def larger(typing, a, b):
+    """a where a > b, else b."""
+
+    def build(context, builder, signature, arguments):
+        return builder.select(builder.fcmp_ordered(">", *arguments), *arguments)
+
+    return a(a, b), build
+
+
+@intrinsic
+def select(typing, a, b, one, other):
+    """``one`` where a < b, else ``other``."""
+
+    def build(context, builder, signature, arguments):
+        return builder.select(builder.fcmp_ordered("<", *arguments[:2]), *arguments[2:])
+
+    return one(a, b, one, other), build
+
+
+def _pointer(context, builder, array, data, place, vector):
+    start = context.make_array(array)(context, builder, data).data
+    return builder.bitcast(builder.gep(start, [place]), vector.as_pointer())
+
+
+def _everywhere(builder, vector, number):
+    zero = ir.Constant(ir.IntType(32), 0)
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), number, zero)
+    return _shuffled(builder, vector, one, [0] * vector.count)
+
+
+def _shuffled(builder, vector, value, order):
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), len(order)), order)
+    return builder.shuffle_vector(value, ir.Constant(vector, ir.Undefined), mask)

@@ -1,0 +1,117 @@
+"""Scores of a tile of rows, whose sums stay in registers: the search of all centroids.
+
+A tile holds three vectors of rows, one row a lane, against four centroids at a time: twelve
+sums in registers, enough to hide the latency of an addition.
+Scores are those of `kmeans_fx._backend.nearest`: |c_j|^2 - 2 x . c_j of centred rows.
+
+``packed`` and ``bias`` are those of a `kmeans_fx._backend.kernels.fused.Packed`, ``d`` the
+columns, and ``w`` the rows of a vector.
+"""
+
+from math import inf
+
+import numpy as np
+
+from kmeans_fx._backend.kernels.compiled import compiled
+from kmeans_fx._backend.kernels.registers import (
+    broadcast,
+    fma,
+    larger,
+    load,
+    select,
+    smaller,
+    spread,
+    store,
+)
+
+__all__ = ["nearest_of_tile", "two_nearest_of_tile"]
+
+
+@compiled
+def _four_scores(tile, packed, bias, j, d, w):
+    """Scores of the three vectors of rows for the centroids from j on, four times three."""
+    b = spread(bias, j)
+    a0, a1, a2 = b, b, b
+    b = spread(bias, j + 1)
+    b0, b1, b2 = b, b, b
+    b = spread(bias, j + 2)
+    c0, c1, c2 = b, b, b
+    b = spread(bias, j + 3)
+    d0, d1, d2 = b, b, b
+    p, q = 0, (j // 8) * 8 * d + j % 8
+    for _ in range(d):
+        x0, x1, x2 = load(tile, p), load(tile, p + w), load(tile, p + 2 * w)
+        c = spread(packed, q)
+        a0, a1, a2 = fma(c, x0, a0), fma(c, x1, a1), fma(c, x2, a2)
+        c = spread(packed, q + 1)
+        b0, b1, b2 = fma(c, x0, b0), fma(c, x1, b1), fma(c, x2, b2)
+        c = spread(packed, q + 2)
+        c0, c1, c2 = fma(c, x0, c0), fma(c, x1, c1), fma(c, x2, c2)
+        c = spread(packed, q + 3)
+        d0, d1, d2 = fma(c, x0, d0), fma(c, x1, d1), fma(c, x2, d2)
+        p += 3 * w
+        q += 8
+    return (a0, a1, a2), (b0, b1, b2), (c0, c1, c2), (d0, d1, d2)
+
+
+@compiled
+def _nearer(best, score, j, tile):
+    (l0, l1, l2), (p0, p1, p2) = best
+    s0, s1, s2 = score
+    j = broadcast(np.int32(j), tile)
+    p0, p1, p2 = select(s0, l0, j, p0), select(s1, l1, j, p1), select(s2, l2, j, p2)
+    return (smaller(s0, l0), smaller(s1, l1), smaller(s2, l2)), (p0, p1, p2)
+
+
+@compiled
+def nearest_of_tile(tile, packed, bias, d, w, label):
+    """Per row of the tile the first centroid of the smallest score."""
+    low, place = broadcast(tile.dtype.type(inf), tile), broadcast(np.int32(0), tile)
+    best = (low, low, low), (place, place, place)
+    for j in range(0, bias.shape[0], 4):
+        one, two, three, four = _four_scores(tile, packed, bias, j, d, w)
+        best = _nearer(best, one, j, tile)
+        best = _nearer(best, two, j + 1, tile)
+        best = _nearer(best, three, j + 2, tile)
+        best = _nearer(best, four, j + 3, tile)
+    _keep(best[1], w, label)
+
+
+@compiled
+def _two_nearer(low, high, place, score, j):
+    """The pair of smallest scores, and the place of the first of them."""
+    high = smaller(larger(low, score), high)
+    return smaller(score, low), high, select(score, low, j, place)
+
+
+@compiled
+def _two_nearest(best, score, j, tile):
+    (l0, l1, l2), (h0, h1, h2), (p0, p1, p2) = best
+    j = broadcast(np.int32(j), tile)
+    l0, h0, p0 = _two_nearer(l0, h0, p0, score[0], j)
+    l1, h1, p1 = _two_nearer(l1, h1, p1, score[1], j)
+    l2, h2, p2 = _two_nearer(l2, h2, p2, score[2], j)
+    return (l0, l1, l2), (h0, h1, h2), (p0, p1, p2)
+
+
+@compiled
+def two_nearest_of_tile(tile, packed, bias, d, w, label, low, high):
+    """As `nearest_of_tile`, and the smallest score and that of the next centroid."""
+    no, place = broadcast(tile.dtype.type(inf), tile), broadcast(np.int32(0), tile)
+    best = (no, no, no), (no, no, no), (place, place, place)
+    for j in range(0, bias.shape[0], 4):
+        one, two, three, four = _four_scores(tile, packed, bias, j, d, w)
+        best = _two_nearest(best, one, j, tile)
+        best = _two_nearest(best, two, j + 1, tile)
+        best = _two_nearest(best, three, j + 2, tile)
+        best = _two_nearest(best, four, j + 3, tile)
+    _keep(best[0], w, low)
+    _keep(best[1], w, high)
+    _keep(best[2], w, label)
+
+
+@compiled
+def _keep(three, w, array):
+    store(array, 0, three[0])
+    store(array, w, three[1])
+    store(array, 2 * w, three[2])
