@@ -180,14 +180,14 @@ class _Final(NamedTuple):
     inertia: Any
 
 
-def finish(x, weights, state, options, present=None):
+def finish(x, weights, state, options, present=None, assigned=partition):
     """Centroids as the caller sees them, with the labels and inertia that are theirs."""
     xp = array_namespace(x=x)
     space, dropped, centroids = last_centroids(x, state, options, present)
     relative = space.relative(centroids)
 
-    def assigned(_):
-        part = partition(
+    def anew(_):
+        part = assigned(
             x,
             relative,
             weights,
@@ -209,7 +209,7 @@ def finish(x, weights, state, options, present=None):
     settled = (state.status == CONVERGED) & (state.changed == 0)
     if x.dtype != centroids.dtype or options.reduce is not None:
         settled = settled & False
-    labels, inertia = cond(settled, unchanged, assigned, state)
+    labels, inertia = cond(settled, unchanged, anew, state)
     status = xp.where(xp.isfinite(inertia), state.status, xp.full_like(state.status, NONFINITE))
     previous = xp.clip(state.labels, 0, None)
     return centroids, previous, labels, inertia, state.n_iter, status, state.history

@@ -10,53 +10,20 @@ References
 
 from typing import Any, NamedTuple
 
-from kmeans_fx._backend.kernels import kernels_for
-from kmeans_fx._backend.namespace import (
-    array_namespace,
-    device,
-    index_dtype,
-    is_numpy_namespace,
-    is_torch_namespace,
-)
+from kmeans_fx._backend.namespace import array_namespace, device
 from kmeans_fx._backend.nearest import score_table, squared_norms
 from kmeans_fx._backend.segment import segment_counts, segment_stats
 from kmeans_fx._partition import Partition, map_rows, partition
-from kmeans_fx.distances import as_metric
 from kmeans_fx.update import ClusterStats
 
-__all__ = ["BoundedPartition", "choose_partition"]
+__all__ = ["PATIENCE", "BoundedPartition", "Search"]
 
 # Sums are updated by the rows that moved, and made anew so often.
 _REFRESH = 16
 # Plain passes before the first bounds: early on the centroids move too far to prune.
-# Kernels make bounds for a fifth of the time of a plain pass, and need no patience.
-_PATIENCE = 3
+PATIENCE = 3
 # Bounds pay while they leave fewer rows than this share to the full search.
 _WORTH = 0.5
-
-
-# Below so many distances a plain pass is cheaper than thinking about it.
-_LARGE = 1 << 18
-
-
-def choose_partition(x, centroids, options):
-    """The way to assign rows for the options: `partition`, or one that keeps bounds."""
-    xp, metric = array_namespace(x=x), as_metric(options.metric)
-    eager = is_numpy_namespace(xp) or is_torch_namespace(xp)
-    possible = (
-        eager
-        and not options.portable
-        and metric.embed is not None
-        and max(x.ndim, centroids.ndim) == 2
-        and centroids.shape[0] > 1
-    )
-    if not possible or options.algorithm == "lloyd":
-        return partition
-    if options.algorithm == "bounded":
-        return BoundedPartition(always=True)
-    if x.shape[0] * centroids.shape[0] < _LARGE:
-        return partition
-    return BoundedPartition(patience=0 if kernels_for(x, centroids.dtype) else _PATIENCE)
 
 
 class _Memory(NamedTuple):
@@ -82,14 +49,17 @@ class BoundedPartition:
         self.always = always
         self.memory: _Memory | None = None
         self.wait = patience
-        self.pause = _PATIENCE
+        self.pause = PATIENCE
 
-    def __call__(self, x, centroids, weights, space, *, dropped=None, distances=False):
+    def __call__(
+        self, x, centroids, weights, space, *, dropped=None, stats=True, distances=False
+    ):
         """As `partition`."""
         if self.wait > 0 or dropped is not None or distances:
             self.wait -= 1
             self.memory = None
-            return partition(x, centroids, weights, space, dropped=dropped, distances=distances)
+            options = {"dropped": dropped, "stats": stats, "distances": distances}
+            return partition(x, centroids, weights, space, **options)
         old = self.memory
         memory, searched = _bounded_pass(x, centroids, weights, space, old)
         self.memory = memory
@@ -102,16 +72,10 @@ class BoundedPartition:
 
 def _bounded_pass(x, centroids, weights, space, old):
     """The next memory, and the share of rows that needed a full search."""
-    search = _Search(centroids, space)
-    kernels = kernels_for(x, centroids.dtype)
+    search = Search(centroids, space)
     age = 0 if old is None else (old.age + 1) % _REFRESH
-    if kernels is None:
-        bounds, searched = _plain_pass(x, search, old)
-        stats = _statistics(x, bounds[0], weights, search, old if age else None)
-    else:
-        bounds, searched, stats = _fused_pass(kernels, x, weights, search, old)
-        if old is not None and age == 0:
-            stats = _statistics(x, bounds[0], weights, search, None)
+    bounds, searched = _plain_pass(x, search, old)
+    stats = _statistics(x, bounds[0], weights, search, old if age else None)
     labels, upper, lower = bounds
     memory = _Memory(labels, upper, lower, stats, centroids, age)
     return memory, float(searched) / x.shape[0]
@@ -126,35 +90,11 @@ def _plain_pass(x, search, old):
     return bounds, searched
 
 
-def _fused_pass(kernels, x, weights, search, old):
-    """As `_plain_pass`, and the statistics, in one pass over the rows."""
-    xp, centroids, space = search.xp, search.centroids, search.space
-    packed, drift = kernels.pack(centroids), search.drift(old)
-    if old is None:
-        like = {"dtype": centroids.dtype, "device": device(x)}
-        nothing = (xp.zeros(x.shape[0], **like) for _ in range(2))
-        bounds = (xp.full(x.shape[0], -1, dtype=index_dtype(xp, x), device=device(x)), *nothing)
-    else:
-        # The bounds are written over; the labels of the last pass are still needed.
-        bounds = (old.labels + 0, old.upper, old.lower)
-    mapped = space.mapping(x)
+class Search:
+    """What one pass needs to know of the centroids, and its block functions.
 
-    def block(part, share, *last):
-        rows = mapped(part)
-        searched, *change = kernels.update_bounds(
-            rows, space.origin, centroids, packed, share, last, drift, search.error
-        )
-        return (), (xp.asarray(searched, device=device(part)), *change)
-
-    size = space.kernel_rows(x)
-    _, (searched, sums, counts) = map_rows(block, (x, weights, *bounds), centroids, 1, size)
-    if old is not None:
-        sums = old.stats.sums + sums
-    return bounds, searched, ClusterStats(sums, counts, xp.zeros_like(counts[0]))
-
-
-class _Search:
-    """The block functions of one pass: each gives labels, upper and lower bounds."""
+    Each of them gives labels, upper and lower bounds.
+    """
 
     def __init__(self, centroids, space):
         self.xp = array_namespace(centroids=centroids)
@@ -169,13 +109,13 @@ class _Search:
         labels, upper, lower = self._two_nearest(self.space.rows(part))
         return (labels, upper, lower), (self._count(labels.shape[0], part),)
 
-    def drift(self, old):
+    def drift(self, previous):
         """(3, k): how far the centroid moved, how far any other, and half the way to the next."""
         xp = self.xp
-        if old is None:
+        if previous is None:
             shape, place = (3, self.centroids.shape[0]), device(self.centroids)
             return xp.zeros(shape, dtype=self.centroids.dtype, device=place)
-        moved = xp.sqrt(squared_norms(self.centroids - old.centroids)) * (1 + self.error)
+        moved = xp.sqrt(squared_norms(self.centroids - previous)) * (1 + self.error)
         top = xp.argmax(moved)
         others = xp.arange(moved.shape[0], device=device(moved)) != top
         second = xp.max(xp.where(others, moved, xp.zeros_like(moved)))
@@ -186,7 +126,7 @@ class _Search:
     def where_bounds_fail(self, old):
         """The rows that may have changed cluster since ``old``."""
         xp = self.xp
-        moved, reach, half = self.drift(old)
+        moved, reach, half = self.drift(old.centroids)
 
         def block(part, labels, upper, lower):
             upper = (upper + moved[labels]) * (1 + self.error)

@@ -18,6 +18,7 @@ from kmeans_fx._empty import fill_empty
 from kmeans_fx._partition import Space, cluster_centres, partition
 from kmeans_fx._result import KMeansResult, attach_gradients
 from kmeans_fx.algorithms._options import Options, check_options
+from kmeans_fx.algorithms._passes import ahead, choose_partition
 from kmeans_fx.algorithms._state import (
     LloydState,
     advance,
@@ -26,7 +27,6 @@ from kmeans_fx.algorithms._state import (
     present_clusters,
     without_rows,
 )
-from kmeans_fx.algorithms.bounded import choose_partition
 from kmeans_fx.converge import RUNNING, STOPPED, reads
 from kmeans_fx.distances import as_metric
 
@@ -42,13 +42,16 @@ def _fit(x, centroids, weights, key, k_each, **fields):
     options = Options(**fields)
     present = present_clusters(array_namespace(x=x), centroids, k_each)
     state = initial_state(x, centroids, weights, key, options, present)
-    state = iterate(x, weights, key, state, options, present)
-    return finish(x, weights, state, options, present)
-
-
-def iterate(x, weights, key, state, options, present=None):
-    """Lloyd's iterations, until the status of the state is no longer RUNNING."""
     assigned = choose_partition(x, state.centroids, options)
+    state = iterate(x, weights, key, state, options, present, assigned)
+    return finish(x, weights, state, options, present, assigned)
+
+
+def iterate(x, weights, key, state, options, present=None, assigned=None):
+    """Lloyd's iterations, until the status of the state is no longer RUNNING."""
+    assigned = assigned or choose_partition(x, state.centroids, options)
+    if present is None:
+        state = ahead(x, weights, state, options, assigned)
     step = partial(_step, x, weights, key, options=options, assigned=assigned, present=present)
     if options.callback is not None:
         step = _announced(jit(step, x), options.callback)

@@ -11,7 +11,7 @@ from math import prod
 
 from kmeans_fx._backend.namespace import array_namespace, is_numpy_namespace
 
-__all__ = ["enabled", "kernels_for", "pays"]
+__all__ = ["bounds_for", "enabled", "kernels_for", "pays"]
 
 # Fewer numbers than this are clustered before Numba is even imported.
 _FEW_NUMBERS = 1 << 16
@@ -41,6 +41,13 @@ def kernels_for(x, dtype):
     from kmeans_fx._backend.kernels import fused
 
     return fused
+
+
+def bounds_for(*arguments):
+    """`bounds.Bounds`, where `kernels_for` gives kernels."""
+    from kmeans_fx._backend.kernels.bounds import Bounds
+
+    return Bounds(*arguments)
 
 
 @cache

@@ -111,25 +111,9 @@ def own_squares(rows, centroids, labels):
     return squares
 
 
-def update_bounds(rows, origin, centroids, reference, share, last, drift, slack):
-    """`search.bounded_rows` of a block, whose labels and bounds, ``last``, are written over.
-
-    Returns
-    -------
-    searched : int
-    sums, counts
-        What the rows that moved add to the sums of their clusters; the counts anew.
-    """
-    sums, counts = _zeros(*centroids.shape)
-    searched = search.bounded_rows(
-        *_plain_all(rows, origin, centroids, *reference[:2], _share(share, rows)),
-        *last,
-        drift,
-        slack,
-        sums,
-        counts,
-    )
-    return searched, *_narrowed(rows, sums, counts)
+def update_bounds(rows, *arguments):
+    """`search.bounded_blocks` of rows of any layout."""
+    search.bounded_blocks(*_plain_all(rows), *arguments)
 
 
 def potentials(rows, origin, candidates, norms, share, reach, owner, near, slack, closer):

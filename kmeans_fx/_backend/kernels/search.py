@@ -13,7 +13,7 @@ from kmeans_fx._backend.kernels.cpu import sum_rows, weight_of
 from kmeans_fx._backend.kernels.registers import width
 from kmeans_fx._backend.kernels.tiles import nearest_of_tile, two_nearest_of_tile
 
-__all__ = ["assign_rows", "bounded_rows"]
+__all__ = ["assign_rows", "bounded_blocks"]
 
 
 @compiled
@@ -48,59 +48,114 @@ def assign_rows(x, origin, packed, bias, share, labels, sums, counts):
 
 
 @compiled
-def bounded_rows(
-    x, origin, centroids, packed, bias, share, labels, upper, lower, drift, slack, sums, counts
+def bounded_blocks(
+    x,
+    size,
+    origin,
+    centroids,
+    packed,
+    bias,
+    share,
+    labels,
+    fresh,
+    upper,
+    lower,
+    drift,
+    slack,
+    anew,
+    sums,
+    counts,
+    tally,
 ):
-    """Hamerly's pass: ``labels`` and bounds of the last pass are brought up to date.
+    """Hamerly's pass over blocks of ``size`` rows: labels and bounds are brought up to date.
 
     Parameters
     ----------
     x : (n, d); origin : (d,); centroids : (k, d), relative to the origin
-    labels, upper, lower : (n,), written over; a label of -1 has no bounds yet
+    labels, fresh : (n,)
+        Those of the last pass, -1 where there are no bounds yet; and the new ones, written.
+    upper, lower : (n,), written over
     drift : (3, k)
         How far the centroid moved, how far any other, and half the way to the next.
     slack : float
         Relative error of a distance.
-    sums : (k, d), added to: the rows that came to the cluster less those that left
-    counts : (k,), added to: all rows of the cluster
-
-    Returns
-    -------
-    int
-        How many rows were held against all centroids.
+    anew : bool
+        Whether all rows are summed, or only what those that moved add and take away.
+    sums, counts : (b, k, d), (b, k), written over
+        Of each block: the sums, and the weights of all rows.
+    tally : (b, 2), written over
+        How many rows were held against all centroids, and how many moved.
     """
+    sums[:], counts[:] = 0, 0
+    for b in range(sums.shape[0]):
+        here = slice(b * size, min(x.shape[0], (b + 1) * size))
+        tally[b, 0], tally[b, 1] = _bounded_rows(
+            x[here],
+            origin,
+            centroids,
+            packed,
+            bias,
+            share[here],
+            labels[here],
+            fresh[here],
+            upper[here],
+            lower[here],
+            drift,
+            slack,
+            anew,
+            sums[b],
+            counts[b],
+        )
+
+
+@compiled
+def _bounded_rows(
+    x,
+    origin,
+    centroids,
+    packed,
+    bias,
+    share,
+    labels,
+    fresh,
+    upper,
+    lower,
+    drift,
+    slack,
+    anew,
+    sums,
+    counts,
+):
     n, d = x.shape
     more, less = 1 + x.dtype.type(slack), 1 - x.dtype.type(slack)
-    held, searched, size = 0, 0, 3 * width(x)
+    held, searched, moved, size = 0, 0, 0, 3 * width(x)
     tile, place = np.zeros((d, size), x.dtype), np.zeros(size, np.int64)
     facts, label = np.zeros((3, size), x.dtype), np.zeros(size, np.int32)
-    row = np.zeros(d, x.dtype)
     for i in range(n):
-        own = labels[i]
+        own, high, bar = labels[i], x.dtype.type(1), x.dtype.type(0)
         if own >= 0:
             high, low = (upper[i] + drift[0, own]) * more, (lower[i] - drift[1, own]) * less
             bar = max(drift[2, own], low)
             if high > bar:
                 high = _distance(x[i], origin, centroids[own]) * more
-            upper[i], lower[i] = high, low
-            if high <= bar:
-                counts[own] += weight_of(share, i)
-                continue
-        for f in range(d):
-            row[f] = x[i, f] - origin[f]
-        for f in range(d):
-            tile[f, held] = row[f]
-        place[held] = i
-        held += 1
-        if held == size:
+            upper[i], lower[i], fresh[i] = high, low, own
+        if own >= 0 and high <= bar:
+            weight = weight_of(share, i)
+            counts[own] += weight
+            if anew:
+                for f in range(d):
+                    sums[own, f] += weight * (x[i, f] - origin[f])
+        else:
+            for f in range(d):
+                tile[f, held] = x[i, f] - origin[f]
+            place[held] = i
+            held += 1
+        if held == size or (held > 0 and i == n - 1):
             _settle(tile, held, place, packed, bias, slack, facts, label, upper, lower)
-            _move(tile, held, place, label, labels, share, sums, counts)
+            moved += _move(tile, held, place, label, labels, fresh, share, anew, sums, counts)
             searched += held
             held = 0
-    if held:
-        _settle(tile, held, place, packed, bias, slack, facts, label, upper, lower)
-        _move(tile, held, place, label, labels, share, sums, counts)
-    return searched + held
+    return searched, moved
 
 
 @compiled
@@ -132,17 +187,20 @@ def _settle(tile, held, place, packed, bias, slack, facts, label, upper, lower):
 
 
 @compiled
-def _move(tile, held, place, label, labels, share, sums, counts):
+def _move(tile, held, place, label, labels, fresh, share, anew, sums, counts):
     """The rows in the tile get their labels; those that are new leave one sum for another."""
+    moved = 0
     for h in range(held):
         i, own = place[h], label[h]
         old, weight = labels[i], weight_of(share, i)
+        fresh[i] = own
         counts[own] += weight
-        if own == old:
+        moved += own != old
+        if own == old and not anew:
             continue
-        labels[i] = own
         for f in range(sums.shape[1]):
             value = weight * tile[f, h]
             sums[own, f] += value
-            if old >= 0:
+            if old >= 0 and not anew:
                 sums[old, f] -= value
+    return moved

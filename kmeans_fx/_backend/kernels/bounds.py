@@ -1,0 +1,94 @@
+"""Hamerly's bounds from pass to pass, in memory that is taken once: NumPy arrays.
+
+References
+----------
+.. [1] G. Hamerly, "Making k-means even faster", SDM 2010 (algorithm 1).
+"""
+
+import numpy as np
+
+from kmeans_fx._backend.kernels import fused
+from kmeans_fx._backend.threads import run_tasks, threads
+
+__all__ = ["Bounds"]
+
+# Sums are updated by the rows that moved, and made anew so often.
+_REFRESH = 32
+# Calls of a kernel in a pass: every one costs, and few leave threads waiting for the last.
+_TASKS = 8
+
+
+class Bounds:
+    """Labels, bounds and sums of the rows x (n, d), which ``mapping`` maps to those of the metric.
+
+    Blocks of ``size`` rows are summed apart, so that the number of threads changes nothing.
+    """
+
+    def __init__(self, x, mapping, weights, origin, k, size, slack):
+        n, d, dtype = x.shape[0], origin.shape[0], origin.dtype
+        self.x, self.mapping, self.size, self.slack = x, mapping, size, slack
+        self.origin = np.ascontiguousarray(origin)
+        self.share = np.empty(0, dtype) if weights is None else np.array(weights, dtype)
+        self.labels, self.fresh = np.full(n, -1, np.intp), np.empty(n, np.intp)
+        self.upper, self.lower = np.empty(n, dtype), np.empty(n, dtype)
+        blocks = -(-n // size)
+        self.parts, self.weights = np.empty((blocks, k, d)), np.empty((blocks, k))
+        self.tally = np.empty((blocks, 2), np.int64)
+        self.sums, self.age = np.zeros((k, d)), 0
+
+    def update(self, centroids, drift):
+        """A pass for centroids (k, d) that moved by ``drift`` (3, k).
+
+        Returns
+        -------
+        labels : (n,), the same memory in every other pass
+        sums, counts : (k, d), (k,)
+        searched, moved : int
+        """
+        anew = self.age % _REFRESH == 0
+        self.age += 1
+        arguments = np.ascontiguousarray(centroids), *fused.pack(centroids)[:2], drift, anew
+        blocks = self.tally.shape[0]
+        # Rows that are mapped are copies: of no more than a block at a time.
+        span = max(1, blocks // _TASKS) if self.mapping is None else 1
+        starts = range(0, blocks, span)
+        workers = max(1, min(threads(), len(starts)))
+
+        def task(first):
+            self._blocks(slice(first, min(first + span, blocks)), *arguments)
+
+        if workers == 1:
+            for first in starts:
+                task(first)
+        else:
+            run_tasks(task, starts, workers, lambda _: None)
+        self.labels, self.fresh = self.fresh, self.labels
+        change = self.parts.sum(axis=0)
+        self.sums = change if anew else self.sums + change
+        searched, moved = self.tally.sum(axis=0)
+        dtype = self.origin.dtype
+        counts = self.weights.sum(axis=0)
+        return self.labels, self.sums.astype(dtype), counts.astype(dtype), searched, moved
+
+    def _blocks(self, blocks, centroids, packed, bias, drift, anew):
+        rows = slice(blocks.start * self.size, blocks.stop * self.size)
+        part = self.x[rows] if self.mapping is None else self.mapping(self.x[rows])
+        fused.update_bounds(
+            part,
+            self.size,
+            self.origin,
+            centroids,
+            packed,
+            bias,
+            self.share[rows],
+            self.labels[rows],
+            self.fresh[rows],
+            self.upper[rows],
+            self.lower[rows],
+            drift,
+            self.slack,
+            anew,
+            self.parts[blocks],
+            self.weights[blocks],
+            self.tally[blocks],
+        )

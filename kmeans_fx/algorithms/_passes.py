@@ -1,0 +1,125 @@
+"""How rows find their centroids in a fit, and iterations that need nobody's attention."""
+
+from math import inf
+
+from kmeans_fx._backend.kernels import bounds_for, kernels_for
+from kmeans_fx._backend.namespace import (
+    array_namespace,
+    is_numpy_namespace,
+    is_torch_namespace,
+)
+from kmeans_fx._partition import Partition, Space, own_distances, partition
+from kmeans_fx.algorithms.bounded import PATIENCE, BoundedPartition, Search
+from kmeans_fx.converge import RUNNING
+from kmeans_fx.distances import as_metric, identity
+from kmeans_fx.update import ClusterStats, cluster_means, weighted_sum
+
+__all__ = ["ahead", "choose_partition"]
+
+# Below so many distances a plain pass is cheaper than thinking about it.
+_LARGE = 1 << 18
+
+
+def choose_partition(x, centroids, options):
+    """The way to assign rows for the options: `partition`, or one that keeps bounds."""
+    xp, metric = array_namespace(x=x), as_metric(options.metric)
+    eager = is_numpy_namespace(xp) or is_torch_namespace(xp)
+    possible = (
+        eager
+        and not options.portable
+        and metric.embed is not None
+        and max(x.ndim, centroids.ndim) == 2
+        and centroids.shape[0] > 1
+    )
+    if not possible or options.algorithm == "lloyd":
+        return partition
+    if kernels_for(x, centroids.dtype) is not None:
+        return FusedPartition()
+    if options.algorithm == "bounded":
+        return BoundedPartition(always=True)
+    if x.shape[0] * centroids.shape[0] < _LARGE:
+        return partition
+    return BoundedPartition(patience=PATIENCE)
+
+
+class FusedPartition:
+    """A `BoundedPartition` by kernels: they make bounds for little more than a plain pass.
+
+    Attributes
+    ----------
+    moved : int
+        How many rows changed cluster in the last pass.
+    found : tuple of (centroids, Partition), or None
+        A pass that was made already.
+    """
+
+    def __init__(self):
+        self.bounds, self.centroids = None, None
+        self.moved, self.found = 0, None
+
+    def __call__(
+        self, x, centroids, weights, space, *, dropped=None, stats=True, distances=False
+    ):
+        """As `partition`."""
+        if dropped is not None:
+            return partition(
+                x, centroids, weights, space, dropped=dropped, stats=stats, distances=distances
+            )
+        if self.found is not None and self.found[0] is centroids and not distances:
+            part, self.found = self.found[1], None
+            return part
+        part = self.next(x, centroids, weights, space)
+        if not distances:
+            return part
+        far = own_distances(x, part.labels, centroids, space)
+        inertia = weighted_sum(array_namespace(x=x), far, weights)
+        return Partition(part.labels, part.stats._replace(inertia=inertia), inertia)
+
+    def next(self, x, centroids, weights, space):
+        """The Partition for the centroids, by the bounds of the last pass."""
+        search = Search(centroids, space)
+        if self.bounds is None:
+            mapping = space.mapping(x)
+            self.bounds = bounds_for(
+                x,
+                None if mapping is identity else mapping,
+                weights,
+                space.origin,
+                centroids.shape[0],
+                space.kernel_rows(x),
+                search.error,
+            )
+        drift = search.drift(self.centroids)
+        labels, sums, counts, _, self.moved = self.bounds.update(centroids, drift)
+        self.centroids = centroids
+        return Partition(labels, ClusterStats(sums, counts, counts[0] * 0), None)
+
+
+def ahead(x, weights, state, options, assigned):
+    """The state as many iterations on as nothing but means has to be computed.
+
+    Stops before an iteration with an empty cluster, or that may be the last: it is found
+    again by the step that knows all rules. Elsewhere every iteration is such a step.
+    """
+    plain = (
+        isinstance(assigned, FusedPartition)
+        and as_metric(options.metric).project is None
+        and options.rule[0] == "shift"
+        and options.empty != "merge"
+        and options.h == 0
+    )
+    if not plain or state.status != RUNNING:
+        return state
+    xp = array_namespace(x=x)
+    space = Space(as_metric(options.metric), state.origin, options.chunk_size)
+    centroids, still = state.centroids, options.rule[1] * state.variance
+    for n_iter in range(options.max_iter - 1):
+        part = assigned.next(x, centroids, weights, space)
+        means = cluster_means(xp, part.stats, centroids)
+        shift = xp.sum((means - centroids) ** 2)
+        if assigned.moved == 0 or xp.any(part.stats.counts == 0) or not still < shift < inf:
+            assigned.found = centroids, part
+            return state._replace(centroids=centroids, n_iter=state.n_iter + n_iter)
+        state = state._replace(labels=part.labels, counts=part.stats.counts)
+        centroids = means
+    return state._replace(centroids=centroids, n_iter=state.n_iter + options.max_iter - 1)
