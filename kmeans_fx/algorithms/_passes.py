@@ -57,9 +57,7 @@ class FusedPartition:
         self.bounds, self.centroids = None, None
         self.moved, self.found = 0, None
 
-    def __call__(
-        self, x, centroids, weights, space, *, dropped=None, stats=True, distances=False
-    ):
+    def __call__(self, x, centroids, weights, space, *, dropped=None, stats=True, distances=False):
         """As `partition`."""
         if dropped is not None:
             return partition(

@@ -51,9 +51,7 @@ class BoundedPartition:
         self.wait = patience
         self.pause = PATIENCE
 
-    def __call__(
-        self, x, centroids, weights, space, *, dropped=None, stats=True, distances=False
-    ):
+    def __call__(self, x, centroids, weights, space, *, dropped=None, stats=True, distances=False):
         """As `partition`."""
         if self.wait > 0 or dropped is not None or distances:
             self.wait -= 1

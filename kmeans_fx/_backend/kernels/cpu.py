@@ -8,8 +8,9 @@ along the columns and is vectorised whatever the number of features. Scores are 
 ``operand`` and ``bias`` are those of a `kmeans_fx._backend.kernels.fused.Table`.
 """
 
-import numba
 import numpy as np
+
+from kmeans_fx._backend.kernels.compiled import compiled
 
 __all__ = ["own_squares", "potentials", "shrink_reach", "sum_rows", "weight_of"]
 
@@ -18,25 +19,14 @@ _ROWS = 128
 # Columns of a power of two of bytes would all fall into a few sets of the cache.
 _STRIDE = _ROWS + 16
 
-# No assumption about NaN or infinity: both come, and end in the status. Python's min and
-# max promise more about NaN than a comparison does, and cost a half more.
-_options = {"nogil": True, "fastmath": {"contract", "nsz", "reassoc"}}
 
-
-def _compiled(function):
-    try:
-        return numba.njit(cache=True, **_options)(function)
-    except RuntimeError:  # no folder to write to: compile in every process
-        return numba.njit(**_options)(function)
-
-
-@_compiled
+@compiled
 def _tile(rows, columns):
     """Zeros for a tile; the features are filled up to a multiple of four."""
     return np.zeros((-(-columns // 4) * 4, _STRIDE), rows.dtype)
 
 
-@_compiled
+@compiled
 def _four_scores(tile, operand, bias, j, scores):
     """Scores (4, columns) for the centroids from j on: a feature is loaded once for four.
 
@@ -59,17 +49,17 @@ def _four_scores(tile, operand, bias, j, scores):
             fourth[i] += d0 * t0 + d1 * t1 + d2 * t2 + d3 * t3
 
 
-@_compiled
+@compiled
 def _four(row, f):
     return row[f], row[f + 1], row[f + 2], row[f + 3]
 
 
-@_compiled
+@compiled
 def weight_of(share, i):
     return share[i] if share.shape[0] else share.dtype.type(1)
 
 
-@_compiled
+@compiled
 def sum_rows(rows, origin, labels, share, sums, counts):
     """Adds the weighted rows (n, d), less the origin, to the sums (k, d) of their labels."""
     for i in range(rows.shape[0]):
@@ -79,14 +69,14 @@ def sum_rows(rows, origin, labels, share, sums, counts):
             sums[own, f] += weight * (rows[i, f] - origin[f])
 
 
-@_compiled
+@compiled
 def own_squares(rows, centroids, labels, squares):
     """Squared distances (n,) of the rows to the centroids (k, d) of their labels."""
     for i in range(rows.shape[0]):
         squares[i] = _square(rows[i], centroids[labels[i]])
 
 
-@_compiled
+@compiled
 def potentials(x, origin, operand, bias, norms, share, reach, owner, near, slack, closer, total):
     """Adds to ``total`` (t,) what the reach would be in sum with every candidate.
 
@@ -120,7 +110,11 @@ def potentials(x, origin, operand, bias, norms, share, reach, owner, near, slack
         if held == _ROWS or i == n - 1:
             for h in range(held):
                 row = place[h]
-                facts[0, h], facts[1, h], facts[2, h] = norms[row], reach[row], weight_of(share, row)
+                facts[0, h], facts[1, h], facts[2, h] = (
+                    norms[row],
+                    reach[row],
+                    weight_of(share, row),
+                )
                 for f in range(d):
                     tile[f, h] = x[row, f] - origin[f]
             facts[2, held:] = 0
@@ -132,7 +126,7 @@ def potentials(x, origin, operand, bias, norms, share, reach, owner, near, slack
         total[j] += kept
 
 
-@_compiled
+@compiled
 def _add_potentials(tile, operand, bias, scores, facts, slack, bits, total):
     norm, reach, weight = facts[0], facts[1], facts[2]
     bits[:] = 0
@@ -148,7 +142,7 @@ def _add_potentials(tile, operand, bias, scores, facts, slack, bits, total):
         total[j] += left
 
 
-@_compiled
+@compiled
 def shrink_reach(x, row, turn, bit, closer, reach, owner):
     """Rows nearer to the new ``row`` (d,) than to all before: their reach, and the owner ``turn``.
 
@@ -168,7 +162,7 @@ def shrink_reach(x, row, turn, bit, closer, reach, owner):
             held = 0
 
 
-@_compiled
+@compiled
 def _square(row, other):
     """Squared distance of two rows: 0 for copies."""
     square = row.dtype.type(0)

@@ -1,4 +1,4 @@
-"""The kernels of `cpu` and `search` on blocks of rows: NumPy arrays of any layout in, new arrays out."""
+"""The kernels on blocks of rows: NumPy arrays of any layout in, new arrays out."""
 
 from typing import Any, NamedTuple
 

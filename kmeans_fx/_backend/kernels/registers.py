@@ -10,7 +10,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
-__all__ = ["broadcast", "fma", "larger", "load", "select", "smaller", "spread", "store", "width"]
+__all__ = ["broadcast", "fma", "larger", "load", "select", "smaller", "spread", "store"]
+__all__ += ["subtract", "total", "width"]
 
 _BITS = 256
 
@@ -56,7 +57,7 @@ def load(typing, array, place):
     kind = Register(array.dtype, _count(array.dtype))
 
     def build(context, builder, signature, arguments):
-        pointer = _pointer(context, builder, array, *arguments, kind.vector)
+        pointer = _pointer(context, builder, array, arguments, kind.vector)
         return builder.load(pointer, align=array.dtype.bitwidth // 8)
 
     return kind(array, types.intp), build
@@ -67,7 +68,7 @@ def store(typing, array, place, value):
     """Write a vector to a contiguous 1-d array from a place on."""
 
     def build(context, builder, signature, arguments):
-        pointer = _pointer(context, builder, array, *arguments[:2], value.vector)
+        pointer = _pointer(context, builder, array, arguments, value.vector)
         builder.store(arguments[2], pointer, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
@@ -100,7 +101,7 @@ def spread(typing, array, place):
 
 @intrinsic
 def fma(typing, a, b, c):
-    """a * b + c, rounded once."""
+    """Multiply and add, a * b + c, rounded once."""
 
     def build(context, builder, signature, arguments):
         name = f"llvm.fma.v{a.count}f{a.dtype.bitwidth}"
@@ -111,8 +112,33 @@ def fma(typing, a, b, c):
 
 
 @intrinsic
+def subtract(typing, a, b):
+    """The difference a - b."""
+
+    def build(context, builder, signature, arguments):
+        return builder.fsub(*arguments)
+
+    return a(a, b), build
+
+
+@intrinsic
+def total(typing, a):
+    """The sum of the lanes."""
+
+    def build(context, builder, signature, arguments):
+        value, half = arguments[0], a.count // 2
+        while half:
+            order = [(i + half) % a.count for i in range(a.count)]
+            value = builder.fadd(value, _shuffled(builder, a.vector, value, order))
+            half //= 2
+        return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
+
+    return a.dtype(a), build
+
+
+@intrinsic
 def smaller(typing, a, b):
-    """a where a < b, else b, which is what is left of a comparison with NaN."""
+    """Of two the smaller: a where a < b, else b, which is what is left of a comparison with NaN."""
 
     def build(context, builder, signature, arguments):
         return builder.select(builder.fcmp_ordered("<", *arguments), *arguments)
@@ -122,7 +148,7 @@ def smaller(typing, a, b):
 
 @intrinsic
 def larger(typing, a, b):
-    """a where a > b, else b."""
+    """Of two the larger: a where a > b, else b."""
 
     def build(context, builder, signature, arguments):
         return builder.select(builder.fcmp_ordered(">", *arguments), *arguments)
@@ -140,9 +166,10 @@ def select(typing, a, b, one, other):
     return one(a, b, one, other), build
 
 
-def _pointer(context, builder, array, data, place, vector):
-    start = context.make_array(array)(context, builder, data).data
-    return builder.bitcast(builder.gep(start, [place]), vector.as_pointer())
+def _pointer(context, builder, array, arguments, vector):
+    """The address of a vector, from arguments that begin with the array and the place."""
+    start = context.make_array(array)(context, builder, arguments[0]).data
+    return builder.bitcast(builder.gep(start, [arguments[1]]), vector.as_pointer())
 
 
 def _everywhere(builder, vector, number):

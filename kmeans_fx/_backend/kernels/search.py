@@ -10,7 +10,7 @@ import numpy as np
 
 from kmeans_fx._backend.kernels.compiled import compiled
 from kmeans_fx._backend.kernels.cpu import sum_rows, weight_of
-from kmeans_fx._backend.kernels.registers import width
+from kmeans_fx._backend.kernels.registers import broadcast, fma, load, subtract, total, width
 from kmeans_fx._backend.kernels.tiles import nearest_of_tile, two_nearest_of_tile
 
 __all__ = ["assign_rows", "bounded_blocks"]
@@ -160,8 +160,15 @@ def _bounded_rows(
 
 @compiled
 def _distance(row, origin, centroid):
-    square = row.dtype.type(0)
-    for f in range(row.shape[0]):
+    """Of a row, less the origin, to a centroid. LLVM's own loop is for longer rows."""
+    w = width(row)
+    whole = row.shape[0] // w * w
+    squares = broadcast(row.dtype.type(0), row)
+    for f in range(0, whole, w):
+        gap = subtract(subtract(load(row, f), load(origin, f)), load(centroid, f))
+        squares = fma(gap, gap, squares)
+    square = total(squares)
+    for f in range(whole, row.shape[0]):
         square += (row[f] - origin[f] - centroid[f]) ** 2
     return np.sqrt(square)
 
