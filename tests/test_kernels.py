@@ -1,5 +1,6 @@
 """Compiled kernels: the portable results in less time, on every library, and easy to turn off."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from kmeans_fx._partition import centred_space, own_distances, partition
 from kmeans_fx._pruned_sampling import PrunedReach
 from kmeans_fx.distances import as_metric
 
+algorithm = importlib.import_module("kmeans_fx.algorithms.lloyd")
 pytest.importorskip("numba")
 fused = pytest.importorskip("kmeans_fx._backend.kernels.fused")
 
@@ -110,6 +112,42 @@ def test_bounds_lead_to_no_worse_a_fixed_point(empty, kind, n, d, k, seed):
         np.testing.assert_array_equal(bounded.labels, plain.labels)
     own = ((x - bounded.centroids[bounded.labels]) ** 2).sum(1)
     np.testing.assert_allclose(bounded.inertia, own.sum(), rtol=1e-9, atol=1e-30)
+
+
+@ON_NUMPY
+@given(HARD, st.integers(2, 300), st.integers(1, 20), st.integers(2, 20), st.integers(0, 9))
+@pytest.mark.parametrize("empty", ["farthest", "keep"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_iterations_that_run_ahead_are_those_of_the_step(dtype, empty, kind, n, d, k, seed):
+    x = hard_rows(kind, n, d, seed).astype(dtype)
+    start = x[: min(k, n)]
+    ahead = lloyd(x, start, empty=empty, max_iter=6)
+    steps = lloyd(x, start, empty=empty, max_iter=6, history=True)  # a history needs every step
+    for one, other in zip(ahead[:5], steps[:5], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@ON_NUMPY
+def test_most_iterations_run_ahead(monkeypatch):
+    x = np.random.default_rng(13).standard_normal((900, 3))
+    steps, advance = [], algorithm.advance
+
+    def counted(*arguments):
+        steps.append(arguments)
+        return advance(*arguments)
+
+    monkeypatch.setattr(algorithm, "advance", counted)
+    assert int(lloyd(x, x[:5], tol=0).n_iter) > 10
+    assert len(steps) == 1
+
+
+@ON_NUMPY
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("k", [1, 7, 8, 21])
+def test_ties_go_to_the_first_of_copies(dtype, k):
+    x = np.random.default_rng(14).standard_normal((130, 17)).astype(dtype)
+    labels = assign(x, np.concatenate([x[:k], x[:k], x[:k]])).labels
+    np.testing.assert_array_equal(labels, ((x[:, None] - x[None, :k]) ** 2).sum(-1).argmin(1))
 
 
 @pytest.mark.backend("numpy", "torch", "jax")
