@@ -50,11 +50,11 @@ def choose_kmeans_plusplus(x, weights, key, *, k, metric, n_trials, trim=0.0):
         if space.metric.embed is not None and first.ndim == 0 and not trim
         else None
     )
+    if kernels is not None:
+        return (_sample_pruned(kernels, x, weights, first, draws, space),)
     # |x|^2 of the centred rows. A distance that is not expanded has no use for it, and
     # a caller's may not be defined at the origin.
     norms = None if space.metric.embed is None else _reach(x, space.origin, space)
-    if kernels is not None:
-        return (_sample_pruned(kernels, x, norms, weights, first, draws, space),)
     if trim:
         first = _most_central(x, norms, weights, key, draws[..., 0, :, :], space)
 
@@ -85,16 +85,16 @@ def _most_central(x, norms, weights, key, draws, space):
     return xp.take_along_axis(trials, xp.argmin(left, axis=-1)[..., None], axis=-1)[..., 0]
 
 
-def _sample_pruned(kernels, x, norms, weights, first, draws, space):
+def _sample_pruned(kernels, x, weights, first, draws, space):
     """The loop of `choose_kmeans_plusplus` with kernels."""
     xp = array_namespace(x=x)
     indices = first[None]
-    state = PrunedReach(kernels, x, norms, weights, space, _reach_of(x, first, space))
+    state = PrunedReach(kernels, x, weights, space, _reach_of(x, first, space))
     for turn in range(1, draws.shape[0]):
         p = state.reach if weights is None else state.reach * weights
         trials = _draw(p, draws[turn, ...], indices[:1])
         chosen, candidates = (space.mapped(take_rows(xp, x, i)) for i in (indices, trials))
-        best = int(xp.argmin(state.potentials(candidates, chosen)))
+        best = int(xp.argmax(state.gains(candidates, chosen)))
         state.shrink(candidates[best, :], turn, best)
         indices = xp.concat((indices, trials[best : best + 1]))
     return indices
@@ -264,7 +264,8 @@ def _draw(p, draws, otherwise=None):
     drawn = choice(draws, p)
     if otherwise is None:
         return drawn
-    return xp.where(xp.any(p > 0, axis=-1)[..., None], drawn, otherwise)
+    # An entry of 0 is drawn only where all are 0.
+    return xp.where(xp.take_along_axis(p, drawn, axis=-1) > 0, drawn, otherwise)
 
 
 def _turn(draws, turn):

@@ -13,7 +13,7 @@ from math import inf
 import numba
 import numpy as np
 
-__all__ = ["assign_rows", "bounded_rows", "own_squares", "potentials", "shrink_reach", "sum_rows"]
+__all__ = ["assign_rows", "bounded_rows", "own_squares", "sum_rows"]
 
 # Rows of a tile: its rows of scores stay in the first cache, its loops are long.
 _ROWS = 128
@@ -257,88 +257,6 @@ def _settle(tile, place, held, operand, bias, share, slack, labels, upper, lower
             sums[own, f] += value
             if old >= 0:
                 sums[old, f] -= value
-
-
-@_compiled
-def potentials(x, origin, operand, bias, norms, share, reach, owner, near, slack, closer, total):
-    """Adds to ``total`` (t,) what the reach would be in sum with every candidate.
-
-    Parameters
-    ----------
-    x : (n, d); origin : (d,); operand, bias : of t or more candidates
-    norms : (n,)
-        Squared norms of the rows less the origin.
-    reach, owner : (n,)
-        Squared distance to the nearest chosen row, and the number of that row.
-    near : (m,)
-        A quarter of the squared distance from a chosen row to the next candidate: a row
-        whose reach is at most that of its owner keeps it with all candidates.
-    slack : float
-        Relative error of a squared distance.
-    closer : (n,) of bytes, written over
-        The bit j % 8 is set where candidate j may be nearer than the chosen rows.
-    """
-    n, d = x.shape
-    tile, scores, place = _tile(x, d), np.empty((4, _ROWS), x.dtype), np.zeros(_ROWS, np.int64)
-    # Of the rows in the tile: squared norm, reach and weight.
-    facts, bits = np.zeros((3, _ROWS), x.dtype), np.zeros(_ROWS, np.int32)
-    kept, held = 0.0, 0
-    for i in range(n):
-        # No branch: which rows are wanted is hard to foretell.
-        wanted = reach[i] > near[owner[i]]
-        kept += 0.0 if wanted else _weight(share, i) * reach[i]
-        closer[i] = 0
-        place[held] = i
-        held += 1 if wanted else 0
-        if held == _ROWS or i == n - 1:
-            for h in range(held):
-                row = place[h]
-                facts[0, h], facts[1, h], facts[2, h] = norms[row], reach[row], _weight(share, row)
-                for f in range(d):
-                    tile[f, h] = x[row, f] - origin[f]
-            facts[2, held:] = 0
-            _add_potentials(tile, operand, bias, scores, facts, slack, bits, total)
-            for h in range(held):
-                closer[place[h]] = bits[h]
-            held = 0
-    for j in range(total.shape[0]):
-        total[j] += kept
-
-
-@_compiled
-def _add_potentials(tile, operand, bias, scores, facts, slack, bits, total):
-    norm, reach, weight = facts[0], facts[1], facts[2]
-    bits[:] = 0
-    for j in range(total.shape[0]):
-        if j % 4 == 0:
-            _four_scores(tile, operand, bias, j, scores)
-        score, left, margin = scores[j % 4], tile.dtype.type(0), tile.dtype.type(slack)
-        bit, offset = np.int32(1 << j % 8), bias[j]
-        for i in range(_ROWS):
-            square = score[i] + norm[i]
-            left += weight[i] * (square if square < reach[i] else reach[i])
-            bits[i] |= bit if square < reach[i] + margin * (norm[i] + offset) else np.int32(0)
-        total[j] += left
-
-
-@_compiled
-def shrink_reach(x, row, turn, bit, closer, reach, owner):
-    """Rows nearer to the new ``row`` (d,) than to all before: their reach, and the owner ``turn``.
-
-    Only rows whose ``closer`` (n,) has the ``bit`` are looked at.
-    """
-    n = x.shape[0]
-    place, held = np.zeros(_ROWS, np.int64), 0
-    for i in range(n):
-        # No branch, and many rows to fetch at a time.
-        place[held] = i
-        held += 1 if closer[i] & bit else 0
-        if held == _ROWS or i == n - 1:
-            for h in range(held):
-                square = _square(x[place[h]], row)
-                if square < reach[place[h]]:
-                    reach[place[h]], owner[place[h]] = square, turn
-            held = 0
 
 
 @_compiled

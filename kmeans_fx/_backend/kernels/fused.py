@@ -4,13 +4,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kmeans_fx._backend.kernels import cpu
+from kmeans_fx._backend.kernels import cpu, seeding
 
 __all__ = [
     "Table",
     "assign",
+    "candidates_of",
+    "gains",
+    "nearest_squares",
     "own_squares",
-    "potentials",
     "segment_stats",
     "shrink_reach",
     "table",
@@ -98,17 +100,36 @@ def update_bounds(rows, origin, centroids, reference, share, last, drift, slack)
     return searched, *_narrowed(rows, sums, counts)
 
 
-def potentials(rows, origin, candidates, norms, share, reach, owner, near, slack, closer):
-    """`cpu.potentials` of a block for the Table of candidates, (t,); ``closer`` is written over."""
-    total = np.zeros(candidates.k)
-    arrays = (rows, origin, *candidates[:2], norms, _share(share, rows), reach, owner, near)
-    cpu.potentials(*_plain_all(*arrays), slack, closer, total)
-    return total
+def candidates_of(rows):
+    """Rows (t, d) as the loops of `seeding` read candidates, of which they make a multiple of 8."""
+    t, d = rows.shape
+    groups = -(-t // seeding.LANES)
+    filled = np.full((groups * seeding.LANES, d), np.inf, rows.dtype)
+    filled[:t] = rows
+    lanes = filled.reshape(groups, seeding.LANES, d).transpose(0, 2, 1)
+    return np.ascontiguousarray(lanes).reshape(-1), groups
+
+
+def gains(rows, candidates, share, reach, owner, near, closer):
+    """`seeding.gains` of a block, with those of what fills up the candidates."""
+    packed, groups = candidates
+    gain = np.zeros(groups * seeding.LANES)
+    share = _share(share, rows)
+    seeding.gains(*_plain_all(rows, packed, share, reach, owner, near, closer), gain)
+    return gain
+
+
+def nearest_squares(rows, candidates):
+    """`seeding.nearest_squares` of rows (m, d)."""
+    squares = np.empty(rows.shape[0], rows.dtype)
+    seeding.nearest_squares(_plain(rows), *candidates, squares)
+    return squares
 
 
 def shrink_reach(rows, row, turn, trial, closer, reach, owner):
-    """`cpu.shrink_reach` of a block for a trial: ``reach`` and ``owner`` are written over."""
-    cpu.shrink_reach(*_plain_all(rows, row), turn, 1 << trial % 8, closer, reach, owner)
+    """`seeding.shrink_reach` of a block for a trial: ``reach`` and ``owner`` are written over."""
+    bit = 1 << trial % seeding.LANES
+    seeding.shrink_reach(*_plain_all(rows, row), turn, bit, closer, reach, owner)
 
 
 def _zeros(*shape):

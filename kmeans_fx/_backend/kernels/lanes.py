@@ -1,0 +1,155 @@
+"""Eight numbers side by side, for Numba: vectors of LLVM where its loops do not become any.
+
+A loop over eight candidates is too short for LLVM's vectoriser, and one over the rows needs
+them transposed first. LLVM turns a vector into however many registers the CPU has for it.
+"""
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic, models, register_model
+
+__all__ = [
+    "LANES",
+    "below",
+    "excess",
+    "load",
+    "prefetch",
+    "splat",
+    "store",
+    "weighted",
+    "with_square",
+]
+
+LANES = 8
+_FAST = ("contract", "nsz", "reassoc")
+
+
+class Lanes(types.Type):
+    """Eight numbers of one dtype."""
+
+    def __init__(self, dtype):
+        self.dtype = dtype
+        super().__init__(name=f"Lanes({dtype})")
+
+
+@register_model(Lanes)
+class _Model(models.PrimitiveModel):
+    def __init__(self, manager, lanes):
+        number = manager.lookup(lanes.dtype).get_value_type()
+        super().__init__(manager, lanes, ir.VectorType(number, LANES))
+
+
+def _splat(builder, value):
+    kind = ir.VectorType(value.type, LANES)
+    first = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.IntType(32)(0))
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+    return builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), mask)
+
+
+def _place(context, builder, array_type, array, index):
+    """The address of eight numbers of a flat array."""
+    data = context.make_array(array_type)(context, builder, array).data
+    number = context.get_value_type(array_type.dtype)
+    return builder.bitcast(
+        builder.gep(data, [index]), ir.VectorType(number, LANES).as_pointer()
+    ), number.get_abi_size(context.target_data)
+
+
+@intrinsic
+def splat(_, number):
+    """The number in all lanes."""
+
+    def build(context, builder, signature, given):
+        return _splat(builder, given[0])
+
+    return Lanes(number)(number), build
+
+
+@intrinsic
+def load(_, array, start):
+    """Eight numbers of a flat array, from ``start`` on."""
+
+    def build(context, builder, signature, given):
+        place, size = _place(context, builder, signature.args[0], *given)
+        return builder.load(place, align=size)
+
+    return Lanes(array.dtype)(array, types.intp), build
+
+
+@intrinsic
+def store(_, array, start, lanes):
+    """Write the lanes over eight numbers of a flat array."""
+
+    def build(context, builder, signature, given):
+        place, size = _place(context, builder, signature.args[0], *given[:2])
+        builder.store(given[2], place, align=size)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, lanes), build
+
+
+@intrinsic
+def with_square(_, total, number, others):
+    """``total + (number - others) ** 2`` in every lane."""
+
+    def build(context, builder, signature, given):
+        total, number, others = given
+        gap = builder.fsub(_splat(builder, number), others, flags=_FAST)
+        return builder.fadd(total, builder.fmul(gap, gap, flags=_FAST), flags=_FAST)
+
+    return total(total, total.dtype, others), build
+
+
+@intrinsic
+def excess(_, number, lanes):
+    """``max(number - lanes, 0)`` in every lane."""
+
+    def build(context, builder, signature, given):
+        gap = builder.fsub(_splat(builder, given[0]), given[1], flags=_FAST)
+        zero = ir.Constant(gap.type, [0.0] * LANES)
+        return builder.select(builder.fcmp_ordered(">", gap, zero), gap, zero)
+
+    return lanes(lanes.dtype, lanes), build
+
+
+@intrinsic
+def weighted(_, total, weight, lanes):
+    """``total + weight * lanes`` in every lane."""
+
+    def build(context, builder, signature, given):
+        total, weight, lanes = given
+        product = builder.fmul(_splat(builder, weight), lanes, flags=_FAST)
+        return builder.fadd(total, product, flags=_FAST)
+
+    return total(total, total.dtype, lanes), build
+
+
+@intrinsic
+def below(_, lanes, number):
+    """Bit j is set where lane j is below the number."""
+
+    def build(context, builder, signature, given):
+        is_below = builder.fcmp_ordered("<", given[0], _splat(builder, given[1]))
+        return builder.bitcast(is_below, ir.IntType(LANES))
+
+    return types.uint8(lanes, lanes.dtype), build
+
+
+@intrinsic
+def prefetch(_, array, row, column):
+    """Fetch the numbers of a table (m, n) from (row, column) on, as many as a cache line holds."""
+
+    def build(context, builder, signature, given):
+        table = context.make_array(signature.args[0])(context, builder, given[0])
+        strides = cgutils.unpack_tuple(builder, table.strides, 2)
+        offset = builder.add(builder.mul(given[1], strides[0]), builder.mul(given[2], strides[1]))
+        byte = ir.IntType(8).as_pointer()
+        place = builder.gep(builder.bitcast(table.data, byte), [offset])
+        flag = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+        fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        # To read, to be used soon, of data.
+        builder.call(fetch, [place, flag(0), flag(3), flag(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp), build
