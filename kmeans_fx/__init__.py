@@ -54,6 +54,7 @@ from kmeans_fx.converge import (
 from kmeans_fx.distances import Metric, pairwise_distances
 from kmeans_fx.init import (
     farthest_first,
+    kmeans_coreset,
     kmeans_parallel,
     kmeans_plusplus,
     random_partition,
@@ -111,6 +112,7 @@ __all__ = [
     "inertia_change",
     "kmeans",
     "kmeans_1d",
+    "kmeans_coreset",
     "kmeans_parallel",
     "kmeans_plusplus",
     "label_change",

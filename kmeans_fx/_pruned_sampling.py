@@ -9,10 +9,13 @@ References
 """
 
 from kmeans_fx._backend.namespace import array_namespace, device
-from kmeans_fx._backend.nearest import squared_norms
-from kmeans_fx._partition import map_rows
+from kmeans_fx._backend.threads import run_tasks, threads
+from kmeans_fx._backend.transform import quiet
 
 __all__ = ["PrunedReach"]
+
+# A turn is two short passes: few blocks, of which each is enough work for a thread to fetch.
+_BLOCKS, _FEWEST_ROWS = 16, 8192
 
 
 class PrunedReach:
@@ -27,44 +30,51 @@ class PrunedReach:
         Squared distances.
     """
 
-    def __init__(self, kernels, x, norms, weights, space, reach):
+    def __init__(self, kernels, x, weights, space, reach):
         xp = array_namespace(x=x)
-        self.kernels, self.x, self.weights, self.space = kernels, x, weights, space
-        self.mapped = space.mapping(x)
-        self.norms, self.reach = norms, reach
-        self.owner = xp.zeros(reach.shape, dtype=xp.int32, device=device(reach))
-        self.closer = xp.zeros(reach.shape, dtype=xp.uint8, device=device(reach))
-        # Relative error of a square. No rounding must skip a row.
-        self.error = 4 * float(xp.finfo(reach.dtype).eps) * (8 + x.shape[1] ** 0.5)
+        self.kernels, self.mapped, self.reach = kernels, space.mapping(x), reach
+        owner = xp.zeros(reach.shape, dtype=xp.int32, device=device(reach))
+        closer = xp.zeros(reach.shape, dtype=xp.uint8, device=device(reach))
+        arrays = (x, weights, reach, owner, closer)
+        # Cut once: the passes write to these views of the arrays.
+        n = x.shape[0]
+        size = max(_FEWEST_ROWS, -(-n // _BLOCKS))
+        self.blocks = [
+            tuple(a if a is None else a[start : start + size, ...] for a in arrays)
+            for start in range(0, n, size)
+        ]
+        # Relative error of a sum of so many squares. No rounding must skip a row.
+        self.shrunk = (1 - 4 * (x.shape[1] + 2) * float(xp.finfo(reach.dtype).eps)) / 4
 
-    def potentials(self, candidates, chosen):
-        """The total reach that each candidate (t, d) would leave, (t,)."""
-        xp, origin, error = array_namespace(x=self.x), self.space.origin, self.error
-        # Expanded squares: their rounding can only change which trial is kept.
-        table = self.kernels.table(candidates - origin)
-        between = squared_norms(chosen[:, None, :] - candidates[None, :, :])
-        near = xp.min(between, axis=1) * ((1 - 2 * error) / 4)
+    def gains(self, candidates, chosen):
+        """By how much each candidate (t, d) would lower the total reach, (t,)."""
+        packed = self.kernels.candidates_of(candidates)
+        near = self.kernels.nearest_squares(chosen, packed) * self.shrunk
 
-        def block(part, norms, share, reach, owner, closer):
-            rows = self.mapped(part)
-            return (), (
-                self.kernels.potentials(
-                    rows, origin, table, norms, share, reach, owner, near, error, closer
-                ),
-            )
+        def task(block):
+            x, *rest = block
+            return self.kernels.gains(self.mapped(x), packed, *rest[:-1], near, rest[-1])
 
-        return self._pass(block, self.norms, self.weights, self.reach, self.owner, self.closer)[0]
+        return sum(self._pass(task))[: candidates.shape[0]]
 
     def shrink(self, row, turn, trial):
-        """Choose ``row`` (d,), which was the candidate ``trial`` of the last potentials."""
+        """Choose ``row`` (d,), which was the candidate ``trial`` of the last gains."""
 
-        def block(part, closer, reach, owner):
-            rows = self.mapped(part)
-            self.kernels.shrink_reach(rows, row, turn, trial, closer, reach, owner)
-            return (), ()
+        def task(block):
+            x, _, reach, owner, closer = block
+            self.kernels.shrink_reach(self.mapped(x), row, turn, trial, closer, reach, owner)
 
-        self._pass(block, self.closer, self.reach, self.owner)
+        self._pass(task)
 
-    def _pass(self, block, *arrays):
-        x = self.x
-        return map_rows(block, (x, *arrays), x[:1, :], 1, self.space.kernel_rows(x))[1]
+    def _pass(self, task):
+        """The results of all blocks, in their order."""
+        xp = array_namespace(reach=self.reach)
+
+        def quietly(block):
+            with quiet(xp):  # a thread does not inherit it
+                return task(block)
+
+        results: list = []
+        workers = max(1, min(threads(), len(self.blocks)))
+        run_tasks(quietly, self.blocks, workers, results.append)
+        return results

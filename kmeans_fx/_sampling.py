@@ -22,6 +22,10 @@ __all__ = [
     "choose_kmeans_plusplus",
     "choose_random_partition",
     "choose_random_points",
+    "draws_of",
+    "mass_of",
+    "next_key",
+    "reach_from",
 ]
 
 
@@ -43,18 +47,18 @@ def choose_kmeans_plusplus(x, weights, key, *, k, metric, n_trials, trim=0.0):
     """
     xp = array_namespace(x=x)
     space = centred_space(x, weights, as_metric(metric), None)
-    draws = _uniforms(space, key, k, n_trials)
-    first = _draw(_ones(x, weights, key), draws[..., 0, :1, :])[..., 0]
+    draws = draws_of(space, key, k, n_trials)
+    first = _draw(mass_of(x, weights, key), draws[..., 0, :1, :])[..., 0]
     kernels = (
         kernels_for(x, x.dtype)
         if space.metric.embed is not None and first.ndim == 0 and not trim
         else None
     )
+    if kernels is not None:
+        return (_sample_pruned(kernels, x, weights, first, draws, space),)
     # |x|^2 of the centred rows. A distance that is not expanded has no use for it, and
     # a caller's may not be defined at the origin.
-    norms = None if space.metric.embed is None else _reach(x, space.origin, space)
-    if kernels is not None:
-        return (_sample_pruned(kernels, x, norms, weights, first, draws, space),)
+    norms = None if space.metric.embed is None else reach_from(x, space.origin, space)
     if trim:
         first = _most_central(x, norms, weights, key, draws[..., 0, :, :], space)
 
@@ -77,7 +81,7 @@ def choose_kmeans_plusplus(x, weights, key, *, k, metric, n_trials, trim=0.0):
 def _most_central(x, norms, weights, key, draws, space):
     """The row of least total reach among trials in proportion to the weights."""
     xp = array_namespace(x=x)
-    mass = _ones(x, weights, key)
+    mass = mass_of(x, weights, key)
     trials = _draw(mass, draws)
     candidates = space.relative(take_rows(xp, x, trials))
     far = xp.full_like(mass, xp.inf)
@@ -85,16 +89,16 @@ def _most_central(x, norms, weights, key, draws, space):
     return xp.take_along_axis(trials, xp.argmin(left, axis=-1)[..., None], axis=-1)[..., 0]
 
 
-def _sample_pruned(kernels, x, norms, weights, first, draws, space):
+def _sample_pruned(kernels, x, weights, first, draws, space):
     """The loop of `choose_kmeans_plusplus` with kernels."""
     xp = array_namespace(x=x)
     indices = first[None]
-    state = PrunedReach(kernels, x, norms, weights, space, _reach_of(x, first, space))
+    state = PrunedReach(kernels, x, weights, space, _reach_of(x, first, space))
     for turn in range(1, draws.shape[0]):
         p = state.reach if weights is None else state.reach * weights
         trials = _draw(p, draws[turn, ...], indices[:1])
         chosen, candidates = (space.mapped(take_rows(xp, x, i)) for i in (indices, trials))
-        best = int(xp.argmin(state.potentials(candidates, chosen)))
+        best = int(xp.argmax(state.gains(candidates, chosen)))
         state.shrink(candidates[best, :], turn, best)
         indices = xp.concat((indices, trials[best : best + 1]))
     return indices
@@ -105,8 +109,8 @@ def choose_farthest_first(x, weights, key, *, k, metric):
     """The row of the largest reach, again and again."""
     xp = array_namespace(x=x)
     space = centred_space(x, weights, as_metric(metric), None)
-    draws = _uniforms(space, key, 1, 1)
-    first = _draw(_ones(x, weights, key), draws[..., 0, :, :])[..., 0]
+    draws = draws_of(space, key, 1, 1)
+    first = _draw(mass_of(x, weights, key), draws[..., 0, :, :])[..., 0]
 
     def body(state):
         reach = state.reach
@@ -129,8 +133,8 @@ def choose_kmeans_parallel(x, weights, key, *, k, metric, rounds, batch):
     """Algorithm 2 of Bahmani et al.: oversample in rounds, weigh, recluster."""
     xp = array_namespace(x=x)
     space = centred_space(x, weights, as_metric(metric), None)
-    draws = _uniforms(space, key, rounds + 1, batch)
-    first = _draw(_ones(x, weights, key), draws[..., 0, :1, :])
+    draws = draws_of(space, key, rounds + 1, batch)
+    first = _draw(mass_of(x, weights, key), draws[..., 0, :1, :])
     candidates, reach = first, _reach_of(x, first[..., 0], space)
     for turn in range(1, rounds + 1):
         p = reach if weights is None else reach * weights
@@ -142,7 +146,7 @@ def choose_kmeans_parallel(x, weights, key, *, k, metric, rounds, batch):
     (chosen,) = choose_kmeans_plusplus(
         rows,
         counts,
-        *_next_key(key),
+        *next_key(key),
         k=k,
         metric=metric,
         n_trials=2 + int(math.log(k)),
@@ -151,7 +155,7 @@ def choose_kmeans_parallel(x, weights, key, *, k, metric, rounds, batch):
     return (xp.take_along_axis(candidates, chosen, axis=-1),)
 
 
-def _uniforms(space, key, turns, trials):
+def draws_of(space, key, turns, trials):
     """Draws (..., turns, trials, 2), in the accumulation dtype."""
     xp = array_namespace(key=key)
     like = xp.zeros((), dtype=space.origin.dtype, device=device(key))
@@ -166,7 +170,7 @@ def _uniform_program(like, key, *, r, t, p):
 
 
 @program("w", "w:index")
-def _next_key(key):
+def next_key(key):
     return (fold_in(key, 1),)
 
 
@@ -174,7 +178,7 @@ def _next_key(key):
 def choose_random_points(x, weights, key, *, k):
     """Draw a row; if it equals one that was drawn, rule out its copies and draw again."""
     xp = array_namespace(x=x)
-    p = _ones(x, weights, key)
+    p = mass_of(x, weights, key)
     # Every turn takes a row or rules a value out, so 2 k turns are enough.
     draws = uniform(key, (2 * k, 2), p.dtype)
     index = xp.arange(x.shape[-2], device=device(x))
@@ -203,7 +207,7 @@ def choose_random_points(x, weights, key, *, k):
 def choose_random_partition(x, weights, key, *, k):
     """A random label for every row, and a row for every label that no row gets."""
     xp = array_namespace(x=x)
-    p = _ones(x, weights, key)
+    p = mass_of(x, weights, key)
     labels = xp.astype(randint(key, x.shape[-2:-1], k), index_dtype(xp, x))
     spare = choice(uniform(fold_in(key, 1), (k, 2), p.dtype), p)
     return xp.broadcast_to(labels, p.shape), spare
@@ -248,7 +252,7 @@ def _sample(x, first, k, body, space):
     return while_loop(lambda state: state.turn < k, body, state, max_steps=k - 1)
 
 
-def _ones(x, weights, key):
+def mass_of(x, weights, key):
     """Weights, or ones, with the batch dimensions of all three."""
     xp = array_namespace(x=x)
     if weights is None:
@@ -264,7 +268,8 @@ def _draw(p, draws, otherwise=None):
     drawn = choice(draws, p)
     if otherwise is None:
         return drawn
-    return xp.where(xp.any(p > 0, axis=-1)[..., None], drawn, otherwise)
+    # An entry of 0 is drawn only where all are 0.
+    return xp.where(xp.take_along_axis(p, drawn, axis=-1) > 0, drawn, otherwise)
 
 
 def _turn(draws, turn):
@@ -283,10 +288,10 @@ def _put(indices, place, new):
 def _reach_of(x, row, space):
     """The reach from the row at one index (...)."""
     xp = array_namespace(x=x)
-    return _reach(x, space.mapped(take_rows(xp, x, row[..., None]))[..., 0, :], space)
+    return reach_from(x, space.mapped(take_rows(xp, x, row[..., None]))[..., 0, :], space)
 
 
-def _reach(x, row, space):
+def reach_from(x, row, space):
     """How far all rows are from a mapped one (..., d), as the sampling counts it.
 
     Differences of rows that are not centred, which would round near ones together:

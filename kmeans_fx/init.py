@@ -12,6 +12,7 @@ from kmeans_fx._backend.checks import (
 from kmeans_fx._backend.namespace import accumulation_dtype, device
 from kmeans_fx._backend.random import as_key
 from kmeans_fx._backend.segment import segment_stats, take_rows
+from kmeans_fx._coreset import choose_kmeans_coreset
 from kmeans_fx._sampling import (
     choose_farthest_first,
     choose_kmeans_parallel,
@@ -26,6 +27,7 @@ from kmeans_fx.update import ClusterStats, cluster_means
 __all__ = [
     "INITS",
     "farthest_first",
+    "kmeans_coreset",
     "kmeans_parallel",
     "kmeans_plusplus",
     "random_partition",
@@ -193,6 +195,61 @@ def kmeans_parallel(
     )
 
 
+def kmeans_coreset(x, k, /, *, key, weights=None, metric="sqeuclidean", size=None):
+    """Greedy k-means++ on a small weighted sample, for very many rows.
+
+    Parameters
+    ----------
+    x : array (..., n, d)
+    k : int
+    key : int, array (..., 2) or generator
+    weights : array (..., n), optional
+    metric : str or Metric
+        As for `kmeans_plusplus`.
+    size : int, optional
+        Rows of the sample, at least k; 10,000 or 100 k, whichever is more, if None.
+
+    Returns
+    -------
+    array (..., k, d)
+        Rows of ``x``; the surplus repeats the first if fewer than k distinct rows
+        were drawn.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `random_points`, and if ``size`` is below k.
+
+    Notes
+    -----
+    Reads all rows twice, whatever k is: for their mean, and for their distances from it.
+    The sample is drawn with replacement, half by weight and half by the weighted squared
+    distance from the mean, and its rows weigh the inverse of their probability. With
+    c (d k log k + log(1 / delta)) / eps^2 of them, c a constant, the inertia of any k
+    centroids on the sample is with probability 1 - delta that on all rows, up to eps / 2
+    times the sum of it and of the inertia of one cluster (theorem 2 of [1]_, for squared
+    Euclidean distances). With at most ``size`` rows this is `kmeans_plusplus`.
+
+    References
+    ----------
+    .. [1] O. Bachem, M. Lucic, A. Krause, "Scalable k-means clustering via lightweight
+       coresets", KDD 2018 (algorithm 1).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from kmeans_fx import kmeans_coreset
+    >>> x = np.random.default_rng(0).normal(size=(1000, 2))
+    >>> kmeans_coreset(x, 3, key=0, size=100).shape
+    (3, 2)
+    """
+    least = check_integer("k", k, 1)
+    size = max(10_000, 100 * least) if size is None else check_integer("size", size, least)
+    if size >= check_points(x=x)[1].shape[-2]:
+        return kmeans_plusplus(x, k, key=key, weights=weights, metric=metric)
+    return _chosen_rows(choose_kmeans_coreset, x, k, key, weights, metric=metric, size=size)
+
+
 def farthest_first(x, k, /, *, key, weights=None, metric="sqeuclidean"):
     """Farthest-first traversal: each next centroid is the row farthest from all before.
 
@@ -284,6 +341,7 @@ def random_partition(x, k, /, *, key, weights=None, metric="sqeuclidean"):
 INITS = {
     "k-means++": kmeans_plusplus,
     "k-means||": kmeans_parallel,
+    "coreset": kmeans_coreset,
     "random": random_points,
     "random-partition": random_partition,
     "farthest-first": farthest_first,

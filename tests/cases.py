@@ -118,6 +118,7 @@ CASES = {
     "random_partition": lambda x: kf.random_partition(x, 3, key=0, weights=_weights(x)),
     "kmeans_plusplus": lambda x: kf.kmeans_plusplus(x, 3, key=0),
     "kmeans_parallel": lambda x: kf.kmeans_parallel(x, 3, key=0),
+    "kmeans_coreset": lambda x: kf.kmeans_coreset(x, 3, key=0, size=9),
     "farthest_first": lambda x: kf.farthest_first(x, 3, key=0),
     "lloyd": lambda x: kf.lloyd(x, _starts(x)),
     "lloyd_init": lambda x: kf.lloyd_init(x, _starts(x)),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import sklearn.cluster
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
@@ -10,6 +11,7 @@ from kmeans_fx import (
     Metric,
     assign,
     farthest_first,
+    kmeans_coreset,
     kmeans_parallel,
     kmeans_plusplus,
     random_partition,
@@ -203,6 +205,57 @@ def test_parallel_is_about_as_good_as_plusplus():
     assert cost(kmeans_plusplus) < 0.9 * cost(random_points)
 
 
+# ---- a coreset
+
+
+def test_a_coreset_is_about_as_good_as_plusplus(blobs):
+    rng = np.random.default_rng(0)
+    for x in (rng.standard_normal((20_000, 4)), blobs[0][rng.integers(600, size=20_000)]):
+
+        def cost(init, x=x, **options):
+            starts = [init(x, 20, key=key, **options) for key in range(5)]
+            return np.mean([assign(x, start).distances.sum() for start in starts])
+
+        assert cost(kmeans_coreset, size=2000) < 1.05 * cost(kmeans_plusplus)
+
+
+def test_a_coreset_that_holds_all_rows_is_plusplus(xp, asarray, to_numpy, blobs):
+    x = asarray(xp, blobs[0][:40])
+    chosen = kmeans_coreset(x, K, key=3)
+    np.testing.assert_array_equal(to_numpy(chosen), to_numpy(kmeans_plusplus(x, K, key=3)))
+
+
+@pytest.mark.parametrize("metric", ["sqeuclidean", "cosine", "manhattan"])
+def test_a_coreset_is_the_same_on_every_backend(xp, asarray, to_numpy, blobs, metric):
+    x = blobs[0].astype(np.float32)
+    weights = np.random.default_rng(0).integers(0, 3, 600).astype(np.float32)
+    options = {"key": 4, "metric": metric, "size": 60}
+    chosen = kmeans_coreset(asarray(xp, x), K, weights=asarray(xp, weights), **options)
+    np.testing.assert_array_equal(
+        to_numpy(chosen), kmeans_coreset(x, K, weights=weights, **options)
+    )
+    assert as_set(to_numpy(chosen)) <= as_set(x[weights > 0])
+
+
+def test_a_coreset_of_a_batch_is_a_loop_over_its_members(xp, asarray, to_numpy, blobs):
+    x = np.stack([blobs[0][:40], blobs[0][40:80]])
+    batch = kmeans_coreset(asarray(xp, x), K, key=1, size=20)
+    for member, rows in zip(to_numpy(batch), x, strict=True):
+        one = kmeans_coreset(asarray(xp, rows), K, key=1, size=20)
+        np.testing.assert_array_equal(member, to_numpy(one))
+
+
+def test_a_coreset_weighs_rows_by_the_inverse_of_their_probability():
+    """One far row of 5000 is in every sample, and is nothing but one row."""
+    x = np.random.default_rng(0).standard_normal((5000, 2))
+    x[7] = 1e4
+    for key in range(3):
+        chosen = kmeans_coreset(x, 2, key=key, size=100)
+        assert np.sum(chosen[:, 0] == 1e4) == 1
+    # Of equal rows none is far from the mean.
+    assert np.all(kmeans_coreset(np.ones((50, 2)), 3, key=0, size=10) == 1)
+
+
 def test_greedy_trials_help():
     x = np.random.default_rng(0).standard_normal((500, 4))
 
@@ -211,6 +264,19 @@ def test_greedy_trials_help():
         return np.mean([assign(x, start).distances.sum() for start in starts])
 
     assert cost(None) < 0.97 * cost(1)
+
+
+def test_plusplus_is_as_good_as_that_of_scikit_learn():
+    """The mean over 30 seeds within 1%; by kernels too where they are asked for."""
+    x = np.random.default_rng(0).standard_normal((3000, 8)).astype(np.float32)
+
+    def mean_inertia(seed_with):
+        starts = [np.asarray(seed_with(key)) for key in range(30)]
+        return np.mean([assign(x, start).distances.sum() for start in starts])
+
+    ours = mean_inertia(lambda key: kmeans_plusplus(x, 50, key=key))
+    theirs = mean_inertia(lambda key: sklearn.cluster.kmeans_plusplus(x, 50, random_state=key)[0])
+    np.testing.assert_allclose(ours, theirs, rtol=0.01)
 
 
 def test_random_partition_is_means_of_groups(xp, asarray, to_numpy, data):
@@ -227,6 +293,7 @@ def test_random_partition_is_means_of_groups(xp, asarray, to_numpy, data):
     ("init", "options", "message"),
     [
         (kmeans_plusplus, {"n_trials": 0}, "n_trials must be at least 1, got 0"),
+        (kmeans_coreset, {"size": 1}, "size must be at least 2, got 1"),
         (kmeans_parallel, {"rounds": 0}, "rounds must be at least 1, got 0"),
         (kmeans_parallel, {"oversampling": 0.0}, "oversampling must be positive"),
         (random_points, {"weights": np.ones(3)}, "weights must have shape"),

@@ -46,7 +46,7 @@ def portable(monkeypatch):
 def calls(monkeypatch):
     """The shapes of the blocks that kernels were given."""
     seen = []
-    for name in ("assign", "update_bounds", "potentials"):
+    for name in ("assign", "update_bounds", "gains"):
         function = getattr(fused, name)
 
         def spy(rows, *rest, function=function):
@@ -208,17 +208,17 @@ def test_no_row_that_a_candidate_comes_near_to_is_skipped(kind, n, d, seed):
     def squares(row):
         return ((x - row) ** 2).sum(1)
 
-    state = PrunedReach(fused, x, squares(space.origin), None, space, squares(chosen[0]))
+    state = PrunedReach(fused, x, None, space, squares(chosen[0]))
     for turn, row in enumerate(chosen[1:], start=1):
-        state.potentials(row[None], chosen[:turn])
+        state.gains(row[None], chosen[:turn])
         state.shrink(row, turn, 0)
     exact = np.min([squares(row) for row in chosen], axis=0)
     np.testing.assert_allclose(state.reach, exact, rtol=1e-5)
     assert np.all(state.reach[exact == 0] == 0)
-    left = state.potentials(candidates, chosen)
-    want = [np.minimum(exact, squares(row)).sum(dtype=float) for row in candidates]
-    error = 64 * np.finfo(np.float32).eps * squares(space.origin).sum(dtype=float)
-    np.testing.assert_allclose(left, want, rtol=1e-4, atol=error + 1e-30)
+    gains = state.gains(candidates, chosen)
+    want = [np.maximum(exact - squares(row), 0).sum(dtype=float) for row in candidates]
+    error = 64 * np.finfo(np.float32).eps * exact.sum(dtype=float)
+    np.testing.assert_allclose(gains, want, rtol=1e-4, atol=error)
 
 
 @ON_NUMPY

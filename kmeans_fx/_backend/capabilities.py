@@ -89,6 +89,7 @@ ROWS = (
     Row("random_partition", {}),
     Row("kmeans_plusplus", {}),
     Row("kmeans_parallel", {}),
+    Row("kmeans_coreset", {}),
     Row("farthest_first", {}),
     Row("lloyd", {}),
     Row("lloyd_init", _NO_SLOPE),

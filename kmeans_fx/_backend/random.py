@@ -17,6 +17,7 @@ from kmeans_fx._backend.namespace import array_namespace, device, is_torch_names
 
 __all__ = [
     "as_key",
+    "block_sums",
     "choice",
     "fold_in",
     "normal",
@@ -190,7 +191,7 @@ def permutation(key, n):
     return order
 
 
-def choice(draws, p):
+def choice(draws, p, sums=None):
     """Indices drawn with probability proportional to ``p``, by its inverse CDF.
 
     The distribution function is kept over blocks of about sqrt(n) numbers, and one
@@ -203,6 +204,8 @@ def choice(draws, p):
         Uniform in [0, 1).
     p : array (..., n)
         Not negative. If all are 0, index 0 is drawn.
+    sums : array, optional
+        ``block_sums(p)``, where it is drawn from more than once.
 
     Returns
     -------
@@ -210,8 +213,8 @@ def choice(draws, p):
     """
     xp = array_namespace(draws=draws, p=p)
     n = p.shape[-1]
-    size = math.isqrt(n - 1) + 1
-    sums = _block_sums(xp, p, size)
+    size = _block_size(n)
+    sums = block_sums(p) if sums is None else sums
     block = _invert(xp, sums[..., None, :], draws[..., 0])
     places = block[..., None] * size + xp.arange(size, dtype=block.dtype, device=device(p))
     flat = xp.reshape(xp.clip(places, None, n - 1), (*p.shape[:-1], -1))
@@ -220,13 +223,20 @@ def choice(draws, p):
     return xp.clip(block * size + _invert(xp, entries, draws[..., 1]), None, n - 1)
 
 
-def _block_sums(xp, p, size):
+def block_sums(p):
+    """Sums of ``p`` (..., n) over blocks of about sqrt(n) entries."""
+    xp = array_namespace(p=p)
     n = p.shape[-1]
+    size = _block_size(n)
     whole = n // size * size
     sums = xp.sum(xp.reshape(p[..., :whole], (*p.shape[:-1], -1, size)), axis=-1)
     if whole == n:
         return sums
     return xp.concat([sums, xp.sum(p[..., whole:], axis=-1, keepdims=True)], axis=-1)
+
+
+def _block_size(n):
+    return math.isqrt(n - 1) + 1
 
 
 def _invert(xp, p, draws):

@@ -58,8 +58,8 @@ def kmeans(
         same key starts from the same rows on every backend. The members of a batch
         share a key of shape (2,).
     init : str, array (..., k, d) or callable
-        "k-means++", "k-means||", "random", "random-partition", "farthest-first";
-        centroids; or ``(x, k, *, key, weights) -> centroids``.
+        "k-means++", "k-means||", "coreset", "random", "random-partition",
+        "farthest-first"; centroids; or ``(x, k, *, key, weights) -> centroids``.
     n_init : int
         Restarts, of which the one with the lowest inertia is returned.
     search : {None, "breathing"}

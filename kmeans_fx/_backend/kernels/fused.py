@@ -4,18 +4,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kmeans_fx._backend.kernels import cpu, search
+from kmeans_fx._backend.kernels import cpu, search, seeding
 
 __all__ = [
     "Packed",
-    "Table",
     "assign",
+    "candidates_of",
+    "gains",
+    "nearest_squares",
     "own_squares",
     "pack",
-    "potentials",
     "segment_stats",
     "shrink_reach",
-    "table",
     "update_bounds",
 ]
 
@@ -37,22 +37,6 @@ class Packed(NamedTuple):
     k: int
 
 
-class Table(NamedTuple):
-    """Centroids as the kernels read them: -2 c and |c|^2, filled up to multiples of four.
-
-    Attributes
-    ----------
-    operand : ((m,) k', d')
-    bias : ((m,) k')
-        Infinite where there is no centroid.
-    k : int
-    """
-
-    operand: Any
-    bias: Any
-    k: int
-
-
 def pack(centroids, dropped=None):
     """The Packed centroids ((m,) k, d); those marked in ``dropped`` are never the nearest."""
     *members, k, d = centroids.shape
@@ -61,14 +45,6 @@ def pack(centroids, dropped=None):
     rows[..., :k, :] = centroids * -2
     columns = rows.reshape(*members, blocks, 8, d).swapaxes(-1, -2)
     return Packed(columns.reshape(*members, -1), _bias(centroids, dropped), k)
-
-
-def table(centroids, dropped=None):
-    """The Table of centroids ((m,) k, d); those marked in ``dropped`` are never the nearest."""
-    *members, k, d = centroids.shape
-    operand = np.zeros((*members, _fours(k), _fours(d)), centroids.dtype)
-    operand[..., :k, :d] = centroids * -2
-    return Table(operand, _bias(centroids, dropped), k)
 
 
 def _bias(centroids, dropped):
@@ -116,17 +92,36 @@ def update_bounds(rows, *arguments):
     search.bounded_blocks(*_plain_all(rows), *arguments)
 
 
-def potentials(rows, origin, candidates, norms, share, reach, owner, near, slack, closer):
-    """`cpu.potentials` of a block for the Table of candidates, (t,); ``closer`` is written over."""
-    total = np.zeros(candidates.k)
-    arrays = (rows, origin, *candidates[:2], norms, _share(share, rows), reach, owner, near)
-    cpu.potentials(*_plain_all(*arrays), slack, closer, total)
-    return total
+def candidates_of(rows):
+    """Rows (t, d) as the loops of `seeding` read candidates, of which they make a multiple of 8."""
+    t, d = rows.shape
+    groups = -(-t // seeding.LANES)
+    filled = np.full((groups * seeding.LANES, d), np.inf, rows.dtype)
+    filled[:t] = rows
+    lanes = filled.reshape(groups, seeding.LANES, d).transpose(0, 2, 1)
+    return np.ascontiguousarray(lanes).reshape(-1), groups
+
+
+def gains(rows, candidates, share, reach, owner, near, closer):
+    """`seeding.gains` of a block, with those of what fills up the candidates."""
+    packed, groups = candidates
+    gain = np.zeros(groups * seeding.LANES)
+    share = _share(share, rows)
+    seeding.gains(*_plain_all(rows, packed, share, reach, owner, near, closer), gain)
+    return gain
+
+
+def nearest_squares(rows, candidates):
+    """`seeding.nearest_squares` of rows (m, d)."""
+    squares = np.empty(rows.shape[0], rows.dtype)
+    seeding.nearest_squares(_plain(rows), *candidates, squares)
+    return squares
 
 
 def shrink_reach(rows, row, turn, trial, closer, reach, owner):
-    """`cpu.shrink_reach` of a block for a trial: ``reach`` and ``owner`` are written over."""
-    cpu.shrink_reach(*_plain_all(rows, row), turn, 1 << trial % 8, closer, reach, owner)
+    """`seeding.shrink_reach` of a block for a trial: ``reach`` and ``owner`` are written over."""
+    bit = 1 << trial % seeding.LANES
+    seeding.shrink_reach(*_plain_all(rows, row), turn, bit, closer, reach, owner)
 
 
 def _zeros(*shape):

@@ -10,8 +10,22 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
-__all__ = ["broadcast", "fma", "larger", "load", "select", "smaller", "spread", "store"]
-__all__ += ["subtract", "total", "width"]
+__all__ = [
+    "Register",
+    "broadcast",
+    "everywhere",
+    "fma",
+    "larger",
+    "load",
+    "pointer",
+    "select",
+    "smaller",
+    "spread",
+    "store",
+    "subtract",
+    "total",
+    "width",
+]
 
 _BITS = 256
 
@@ -57,8 +71,8 @@ def load(typing, array, place):
     kind = Register(array.dtype, _count(array.dtype))
 
     def build(context, builder, signature, arguments):
-        pointer = _pointer(context, builder, array, arguments, kind.vector)
-        return builder.load(pointer, align=array.dtype.bitwidth // 8)
+        place = pointer(context, builder, array, arguments, kind.vector)
+        return builder.load(place, align=array.dtype.bitwidth // 8)
 
     return kind(array, types.intp), build
 
@@ -68,8 +82,8 @@ def store(typing, array, place, value):
     """Write a vector to a contiguous 1-d array from a place on."""
 
     def build(context, builder, signature, arguments):
-        pointer = _pointer(context, builder, array, arguments, value.vector)
-        builder.store(arguments[2], pointer, align=array.dtype.bitwidth // 8)
+        place = pointer(context, builder, array, arguments, value.vector)
+        builder.store(arguments[2], place, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
     return types.none(array, types.intp, value), build
@@ -81,7 +95,7 @@ def broadcast(typing, number, like):
     kind = Register(number, _count(like.dtype))
 
     def build(context, builder, signature, arguments):
-        return _everywhere(builder, kind.vector, arguments[0])
+        return everywhere(builder, kind.vector, arguments[0])
 
     return kind(number, like), build
 
@@ -94,7 +108,7 @@ def spread(typing, array, place):
     def build(context, builder, signature, arguments):
         start = context.make_array(array)(context, builder, arguments[0]).data
         number = builder.load(builder.gep(start, [arguments[1]]))
-        return _everywhere(builder, kind.vector, number)
+        return everywhere(builder, kind.vector, number)
 
     return kind(array, types.intp), build
 
@@ -166,13 +180,14 @@ def select(typing, a, b, one, other):
     return one(a, b, one, other), build
 
 
-def _pointer(context, builder, array, arguments, vector):
+def pointer(context, builder, array, arguments, vector):
     """The address of a vector, from arguments that begin with the array and the place."""
     start = context.make_array(array)(context, builder, arguments[0]).data
-    return builder.bitcast(builder.gep(start, [arguments[1]]), vector.as_pointer())
+    return builder.bitcast(builder.gep(start, [arguments[1]]), vector.aspointer())
 
 
-def _everywhere(builder, vector, number):
+def everywhere(builder, vector, number):
+    """A number in every lane."""
     zero = ir.Constant(ir.IntType(32), 0)
     one = builder.insert_element(ir.Constant(vector, ir.Undefined), number, zero)
     return _shuffled(builder, vector, one, [0] * vector.count)

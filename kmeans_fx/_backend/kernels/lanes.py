@@ -1,0 +1,122 @@
+"""Eight numbers side by side, for Numba: vectors of LLVM where its loops do not become any.
+
+A loop over eight candidates is too short for LLVM's vectoriser, and one over the rows needs
+them transposed first. LLVM turns a vector into however many registers the CPU has for it.
+"""
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+from kmeans_fx._backend.kernels.registers import Register, everywhere, pointer
+
+__all__ = [
+    "LANES",
+    "below",
+    "excess",
+    "load",
+    "prefetch",
+    "splat",
+    "weighted",
+    "with_square",
+]
+
+LANES = 8
+_FAST = ("contract", "nsz", "reassoc")
+
+
+def _lanes(dtype):
+    return Register(dtype, LANES)
+
+
+def _splat(builder, value):
+    return everywhere(builder, ir.VectorType(value.type, LANES), value)
+
+
+@intrinsic
+def splat(_, number):
+    """The number in all lanes."""
+
+    def build(context, builder, signature, given):
+        return _splat(builder, given[0])
+
+    return _lanes(number)(number), build
+
+
+@intrinsic
+def load(_, array, start):
+    """Eight numbers of a flat array, from ``start`` on."""
+    kind = _lanes(array.dtype)
+
+    def build(context, builder, signature, given):
+        place = pointer(context, builder, array, given, kind.vector)
+        return builder.load(place, align=array.dtype.bitwidth // 8)
+
+    return kind(array, types.intp), build
+
+
+@intrinsic
+def with_square(_, total, number, others):
+    """``total + (number - others) ** 2`` in every lane."""
+
+    def build(context, builder, signature, given):
+        total, number, others = given
+        gap = builder.fsub(_splat(builder, number), others, flags=_FAST)
+        return builder.fadd(total, builder.fmul(gap, gap, flags=_FAST), flags=_FAST)
+
+    return total(total, total.dtype, others), build
+
+
+@intrinsic
+def excess(_, number, lanes):
+    """``max(number - lanes, 0)`` in every lane."""
+
+    def build(context, builder, signature, given):
+        gap = builder.fsub(_splat(builder, given[0]), given[1], flags=_FAST)
+        zero = ir.Constant(gap.type, [0.0] * LANES)
+        return builder.select(builder.fcmp_ordered(">", gap, zero), gap, zero)
+
+    return lanes(lanes.dtype, lanes), build
+
+
+@intrinsic
+def weighted(_, total, weight, lanes):
+    """``total + weight * lanes`` in every lane."""
+
+    def build(context, builder, signature, given):
+        total, weight, lanes = given
+        product = builder.fmul(_splat(builder, weight), lanes, flags=_FAST)
+        return builder.fadd(total, product, flags=_FAST)
+
+    return total(total, total.dtype, lanes), build
+
+
+@intrinsic
+def below(_, lanes, number):
+    """Bit j is set where lane j is below the number."""
+
+    def build(context, builder, signature, given):
+        is_below = builder.fcmp_ordered("<", given[0], _splat(builder, given[1]))
+        return builder.bitcast(is_below, ir.IntType(LANES))
+
+    return types.uint8(lanes, lanes.dtype), build
+
+
+@intrinsic
+def prefetch(_, array, row, column):
+    """Fetch the numbers of a table (m, n) from (row, column) on, as many as a cache line holds."""
+
+    def build(context, builder, signature, given):
+        table = context.make_array(signature.args[0])(context, builder, given[0])
+        strides = cgutils.unpack_tuple(builder, table.strides, 2)
+        offset = builder.add(builder.mul(given[1], strides[0]), builder.mul(given[2], strides[1]))
+        byte = ir.IntType(8).as_pointer()
+        place = builder.gep(builder.bitcast(table.data, byte), [offset])
+        flag = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+        fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        # To read, to be used soon, of data.
+        builder.call(fetch, [place, flag(0), flag(3), flag(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp), build

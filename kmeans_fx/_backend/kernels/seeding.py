@@ -1,0 +1,138 @@
+"""Loops of k-means++ over rows for one thread of a CPU, compiled by Numba.
+
+Eight candidates are held against four rows at a time, in vectors of eight numbers, as the rows
+lie in memory: nothing is transposed. Squared distances are sums of squared differences, so rows
+need not be centred and nothing cancels.
+
+``candidates`` (t / 8, d, 8) are in groups of eight, filled up with infinity, and flat.
+"""
+
+from math import inf
+
+import numpy as np
+
+from kmeans_fx._backend.kernels.compiled import compiled
+from kmeans_fx._backend.kernels.cpu import square_between, weight_of
+from kmeans_fx._backend.kernels.lanes import (
+    LANES,
+    below,
+    excess,
+    load,
+    prefetch,
+    splat,
+    weighted,
+    with_square,
+)
+from kmeans_fx._backend.kernels.registers import store
+
+__all__ = ["LANES", "gains", "nearest_squares", "shrink_reach"]
+
+# Rows of which the wanted ones are listed before they are worked on.
+_ROWS = 128
+# Bytes that the cache fetches together.
+_LINE = 64
+
+
+@compiled
+def gains(x, candidates, share, reach, owner, near, closer, gain):
+    """Adds to ``gain`` (t,) by how much every candidate would lower the total reach.
+
+    Parameters
+    ----------
+    x : (n, d)
+    reach, owner : (n,)
+        Squared distance to the nearest chosen row, and the number of that row.
+    near : (m,)
+        A quarter of the squared distance from a chosen row to the next candidate: a row
+        whose reach is at most that of its owner keeps it with all candidates.
+    closer : (n,) of bytes, written over
+        The bit j % 8 is set where candidate j is nearer than the chosen rows.
+    """
+    n = x.shape[0]
+    place, groups = np.zeros(_ROWS + 4, np.uintp), gain.shape[0] // LANES
+    for start in range(0, n, _ROWS):
+        held = 0
+        for i in range(start, min(n, start + _ROWS)):
+            # No branch: which rows are wanted is hard to foretell.
+            closer[i] = 0
+            place[held] = i
+            held += 1 if reach[i] > near[owner[i]] else 0
+        if held:
+            place[held : held + 4] = place[held - 1]
+            for group in range(groups):
+                _add_gains(x, candidates, group, place, held, share, reach, closer, gain)
+
+
+@compiled
+def _add_gains(x, candidates, group, place, held, share, reach, closer, gain):
+    """The gains of eight candidates from the rows in ``place``, which repeats its last one."""
+    total, sums = splat(x.dtype.type(0)), np.empty(LANES, x.dtype)
+    for h in range(0, held, 4):
+        for row in place[h + 4 : min(held, h + 8)]:
+            for f in range(0, x.shape[1], _LINE // x.itemsize):
+                prefetch(x, row, f)
+        rows = place[h], place[h + 1], place[h + 2], place[h + 3]
+        far = _four_squares(x, rows, candidates, group)
+        total = _with_gain(total, rows[0], far[0], share, reach, closer)
+        # The last rows may be repetitions.
+        if h + 1 < held:
+            total = _with_gain(total, rows[1], far[1], share, reach, closer)
+        if h + 2 < held:
+            total = _with_gain(total, rows[2], far[2], share, reach, closer)
+        if h + 3 < held:
+            total = _with_gain(total, rows[3], far[3], share, reach, closer)
+    store(sums, 0, total)
+    for j in range(LANES):
+        gain[group * LANES + j] += sums[j]
+
+
+@compiled
+def _with_gain(total, i, squares, share, reach, closer):
+    closer[i] |= below(squares, reach[i])
+    return weighted(total, weight_of(share, i), excess(reach[i], squares))
+
+
+@compiled
+def _four_squares(x, rows, candidates, group):
+    """Squared distances of four rows to eight candidates, which are loaded once for all."""
+    a, b, c, e = rows
+    none = splat(x.dtype.type(0))
+    far_a, far_b, far_c, far_e = none, none, none, none
+    for f in range(x.shape[1]):
+        others = load(candidates, (group * x.shape[1] + f) * LANES)
+        far_a = with_square(far_a, x[a, f], others)
+        far_b = with_square(far_b, x[b, f], others)
+        far_c = with_square(far_c, x[c, f], others)
+        far_e = with_square(far_e, x[e, f], others)
+    return far_a, far_b, far_c, far_e
+
+
+@compiled
+def nearest_squares(rows, candidates, groups, squares):
+    """Squared distances (m,) of the rows (m, d) to the nearest candidate."""
+    far = np.empty(LANES, rows.dtype)
+    for i in range(np.uintp(rows.shape[0])):
+        squares[i] = inf
+        for group in range(groups):
+            store(far, 0, _four_squares(rows, (i, i, i, i), candidates, group)[0])
+            squares[i] = min(squares[i], far.min())
+
+
+@compiled
+def shrink_reach(x, row, turn, bit, closer, reach, owner):
+    """Rows nearer to the new ``row`` (d,) than to all before: their reach, and the owner ``turn``.
+
+    Only rows whose ``closer`` (n,) has the ``bit`` are looked at.
+    """
+    n = x.shape[0]
+    place, held = np.zeros(_ROWS, np.int64), 0
+    for i in range(n):
+        # No branch, and many rows to fetch at a time.
+        place[held] = i
+        held += 1 if closer[i] & bit else 0
+        if held == _ROWS or i == n - 1:
+            for h in range(held):
+                square = square_between(x[place[h]], row)
+                if square < reach[place[h]]:
+                    reach[place[h]], owner[place[h]] = square, turn
+            held = 0
