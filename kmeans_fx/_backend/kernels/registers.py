@@ -183,7 +183,7 @@ def select(typing, a, b, one, other):
 def pointer(context, builder, array, arguments, vector):
     """The address of a vector, from arguments that begin with the array and the place."""
     start = context.make_array(array)(context, builder, arguments[0]).data
-    return builder.bitcast(builder.gep(start, [arguments[1]]), vector.aspointer())
+    return builder.bitcast(builder.gep(start, [arguments[1]]), vector.as_pointer())
 
 
 def everywhere(builder, vector, number):
