@@ -13,7 +13,14 @@ References
 
 import math
 
-from kmeans_fx._backend.namespace import array_namespace, device, is_torch_namespace
+from kmeans_fx._backend.namespace import (
+    array_namespace,
+    device,
+    is_jax_namespace,
+    is_torch_namespace,
+)
+from kmeans_fx._backend.segment import segment_sum
+from kmeans_fx._backend.sharding import row_parts
 
 __all__ = [
     "as_key",
@@ -222,6 +229,9 @@ def choice(draws, p):
 
 def _block_sums(xp, p, size):
     n = p.shape[-1]
+    if is_jax_namespace(xp) and p.ndim == 1 and row_parts(n) > 1:
+        # Blocks that several devices share: rows of a matrix would be brought to all of them.
+        return segment_sum(p[:, None], xp.arange(n) // size, -(-n // size))[:, 0]
     whole = n // size * size
     sums = xp.sum(xp.reshape(p[..., :whole], (*p.shape[:-1], -1, size)), axis=-1)
     if whole == n:
