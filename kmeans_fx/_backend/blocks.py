@@ -6,7 +6,7 @@ over many rows are therefore kept per block first, which also keeps them accurat
 """
 
 from kmeans_fx._backend.namespace import array_namespace, device, is_jax_namespace
-from kmeans_fx._backend.sharding import row_parts
+from kmeans_fx._backend.sharding import as_varying, row_parts
 from kmeans_fx._backend.threads import run_tasks, threads
 from kmeans_fx._backend.transform import quiet
 
@@ -106,7 +106,9 @@ def _map_scan(xp, function, arrays, size):
     _, shapes = jax.eval_shape(function, *_slice(arrays, 0, size))
     place = device(arrays[0])
     zeros = tuple(xp.zeros(shape.shape, dtype=shape.dtype, device=place) for shape in shapes)
-    totals, outputs = lax.scan(body, zeros, xp.arange(blocks, device=place))
+    turns = xp.arange(blocks, device=place)
+    zeros = as_varying(lambda totals: body(totals, turns[0])[0], zeros)
+    totals, outputs = lax.scan(body, zeros, turns)
     outputs = tuple(_flatten(xp, output) for output in outputs)
     if blocks * size == n:
         return outputs, totals

@@ -1,11 +1,12 @@
 """JAX arrays whose rows lie on several devices."""
 
+import operator
 from functools import wraps
 from math import gcd
 
 from kmeans_fx._backend.namespace import is_jax_namespace
 
-__all__ = ["by_compiler", "compiled_placement", "row_parts"]
+__all__ = ["as_varying", "by_compiler", "compiled_placement", "row_parts"]
 
 
 def row_parts(n):
@@ -20,6 +21,35 @@ def row_parts(n):
     if mesh is None or mesh.empty:
         return gcd(n, jax.device_count())
     return 1 if mesh.manual_axes else gcd(n, mesh.size)
+
+
+def as_varying(step, state):
+    """JAX: the state, typed as one turn of a loop leaves it.
+
+    In a shard_map the type of an array says along which axes of the mesh its values differ,
+    and what a loop begins with must have the types that it ends with.
+    """
+    mesh = _context_mesh()
+    if mesh is None or not mesh.manual_axes:
+        return state
+    import jax
+
+    def cast(old, new):
+        axes = tuple(_varying(new) - _varying(jax.typeof(old)))
+        return jax.lax.pcast(old, axes, to="varying") if axes else old
+
+    # What varies may make more vary in the next turn.
+    for _ in jax.tree.leaves(state):
+        before, state = state, jax.tree.map(cast, state, jax.eval_shape(step, state))
+        if all(map(operator.is_, jax.tree.leaves(before), jax.tree.leaves(state))):
+            break
+    return state
+
+
+def _varying(kind):
+    """The axes of the mesh along which values of a type differ, as JAX 0.10 or 0.7 has it."""
+    manual = getattr(kind, "manual_axis_type", None)
+    return getattr(kind, "vma", frozenset()) if manual is None else manual.varying
 
 
 def by_compiler(inputs, outputs):
