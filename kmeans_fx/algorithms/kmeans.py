@@ -121,7 +121,17 @@ def kmeans(
         shares = check_weights(xp, rows, weights, of_all=reduce is None)
         check_finite(x=rows)
         options = check_options(
-            rows, metric, max_iter, tol, empty, key, algorithm, chunk_size, reduce, callback, history
+            rows,
+            metric,
+            max_iter,
+            tol,
+            empty,
+            key,
+            algorithm,
+            chunk_size,
+            reduce,
+            callback,
+            history,
         )
         start = check_init(init, check_integer("n_init", n_init, 1), reduce)
         return xp, rows, shares, as_key(key, xp, device(rows)), options, start
@@ -172,7 +182,9 @@ def _of_all_ranks(init, reduce):
     """An init of the package that draws from the rows of all ranks; another's on rank 0."""
     if _takes_metric(init):
         if getattr(init, "func", init) is random_partition:
-            msg = "init must not be 'random-partition' with reduce=, where each process has its rows"
+            msg = (
+                "init must not be 'random-partition' with reduce=, where each process has its rows"
+            )
             raise ValueError(msg)
         return partial(init, reduce=reduce)
     return lambda *args, **options: from_first(init(*args, **options), reduce)

@@ -310,7 +310,17 @@ def lloyd(
     def check():
         xp, rows, start, shares = _check_start(x, centroids, weights, reduce)
         options = check_options(
-            rows, metric, max_iter, tol, empty, key, algorithm, chunk_size, reduce, callback, history
+            rows,
+            metric,
+            max_iter,
+            tol,
+            empty,
+            key,
+            algorithm,
+            chunk_size,
+            reduce,
+            callback,
+            history,
         )
         return xp, rows, start, shares, options
 
