@@ -132,8 +132,8 @@ def _map_parts(xp, function, arrays, size, parts):
 
     def part(*given):
         rest = iter(given)
-        own = tuple(a if a is None else next(rest) for a in arrays)
-        return function(*own) if own[0].shape[0] <= size else _map_scan(xp, function, own, size)
+        own = [a if a is None else next(rest) for a in arrays]
+        return function(*own) if given[0].shape[0] <= size else _map_scan(xp, function, own, size)
 
     outputs, totals = jax.vmap(part)(*(split(a) for a in arrays if a is not None))
     return tuple(_flatten(xp, o) for o in outputs), tuple(xp.sum(t, axis=0) for t in totals)

@@ -15,8 +15,8 @@ from kmeans_fx._backend.fixed_point import program
 from kmeans_fx._backend.loop import cond
 from kmeans_fx._backend.namespace import array_namespace, as_real, device, index_dtype
 from kmeans_fx._empty import halve_largest
-from kmeans_fx._ranks import total
 from kmeans_fx._partition import Space, centred_space, variance
+from kmeans_fx._ranks import total
 from kmeans_fx.algorithms._online import broadcast_state, check_online_metric, learn
 from kmeans_fx.assign import check_chunk_size
 from kmeans_fx.converge import NONFINITE, RUNNING

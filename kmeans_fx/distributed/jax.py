@@ -31,17 +31,17 @@ class PSum:
     Examples
     --------
     >>> import jax
-    >>> import jax.numpy as jnp
+    >>> import numpy as np
     >>> from functools import partial
     >>> from jax.sharding import PartitionSpec as P
     >>> from kmeans_fx import kmeans
-    >>> from kmeans_fx.distributed.jax import PSum
+    >>> from kmeans_fx.distributed.jax import PSum, pad_rows
     >>> mesh = jax.make_mesh((jax.device_count(),), ("rows",))
     >>> @jax.jit
     ... @partial(jax.shard_map, mesh=mesh, in_specs=P("rows"), out_specs=P())
     ... def centroids(x):
     ...     return kmeans(x, 2, key=0, empty="split", reduce=PSum("rows")).centroids
-    >>> x = jnp.asarray([[0.0], [1.0], [10.0], [11.0]])
+    >>> x, _ = pad_rows(np.array([[0.0], [1.0], [10.0], [11.0]], dtype=np.float32), mesh)
     >>> sorted(centroids(x)[:, 0].tolist())
     [0.5, 10.5]
     """
@@ -65,7 +65,7 @@ class PSum:
 
 
 def pad_rows(x, mesh, /, *, axis_name=None, weights=None):
-    """Rows placed along a mesh, filled up with rows of weight 0 so that all devices get equally many.
+    """Rows placed along a mesh, and weights: 0 for what makes all devices have equally many.
 
     Parameters
     ----------

@@ -82,7 +82,7 @@ class AllReduce:
         ValueError
             Naming the rank. Nothing on a rank with an error of its own.
         """
-        told = [None] * self.size
+        told: list = [None] * self.size
         own = (facts, None if error is None else str(error))
         self._together(dist.all_gather_object, told, own, group=self.group)
         if error is not None:
