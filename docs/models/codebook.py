@@ -57,7 +57,7 @@ def measure(rows, found, k):
 def worst_rows(xp, rows, distances, k):
     """The rows with the largest error, at most k."""
     worst = xp.argsort(distances, descending=True, stable=True)
-    return xp.take(rows, worst[:k], axis=0)
+    return xp.take(rows, worst[: min(k, rows.shape[0])], axis=0)
 
 
 def revive(xp, stats, spare, least):

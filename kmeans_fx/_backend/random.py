@@ -232,7 +232,7 @@ def _block_sums(xp, p, size):
     n = p.shape[-1]
     if is_jax_namespace(xp) and p.ndim == 1 and row_parts(n) > 1:
         # Blocks that several devices share: rows of a matrix would be brought to all of them.
-        return segment_sum(p[:, None], xp.arange(n) // size, -(-n // size))[:, 0]
+        return segment_sum(p[:, None], xp.arange(n, device=device(p)) // size, -(-n // size))[:, 0]
     whole = n // size * size
     sums = xp.sum(xp.reshape(p[..., :whole], (*p.shape[:-1], -1, size)), axis=-1)
     if whole == n:
