@@ -110,6 +110,19 @@ def transforms(session):
 
 
 @nox.session
+def distributed(session):
+    """Tests on four devices of JAX, and in two processes of JAX and of PyTorch."""
+    install(session, "-e", ".[jax,torch]", group="test")
+    session.env.update(QUICK_COMPILATION)
+    session.env["XLA_FLAGS"] += " --xla_force_host_platform_device_count=4"
+    session.env["OMP_NUM_THREADS"] = "1"
+    files = ["tests/test_distributed_jax.py", "tests/test_distributed_torch.py"]
+    spread = ["-m", "distributed", "-n", "2", "--dist=loadfile"]
+    libraries = "--backend=jax,torch"
+    session.run("python", "-m", "pytest", libraries, *spread, *files, *session.posargs)
+
+
+@nox.session
 def docs(session):
     """Every example of README, docs and docstrings is run; then the pages are built."""
     install(session, "-e", ".[cli,images,jax,numpy,plot,torch]", group="docs")

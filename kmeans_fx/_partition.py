@@ -198,6 +198,10 @@ def _column_sums(x, weights, function, chunk_size, reduce):
 
     _, (sums, total) = map_rows(block, (x, weights), x[..., :1, :], 4 * x.shape[-1], chunk_size)
     if reduce is not None:
+        if weights is not None:
+            # All ranks must hear of it, or they would not stop together.
+            wrong = xp.any(weights < 0, axis=-1)
+            total = xp.where(wrong, xp.full_like(total, xp.nan), total)
         # One cluster that holds all rows: the caller's reduction knows how to add it.
         stats = reduce(ClusterStats(sums[..., None, :], total[..., None], xp.zeros_like(total)))
         sums, total = stats.sums[..., 0, :], stats.counts[..., 0]

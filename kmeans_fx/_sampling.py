@@ -13,6 +13,7 @@ from kmeans_fx._backend.random import choice, fold_in, randint, uniform
 from kmeans_fx._backend.segment import take_rows
 from kmeans_fx._partition import centred_space, map_rows, partition
 from kmeans_fx._pruned_sampling import PrunedReach
+from kmeans_fx._ranks import Ranks, ranks_of
 from kmeans_fx._trimming import left_in
 from kmeans_fx.distances import as_metric
 
@@ -29,6 +30,10 @@ __all__ = [
 ]
 
 
+# All rows are in this process.
+_HERE = Ranks(None, 0, 0, 0)
+
+
 class _Sampling(NamedTuple):
     """Indices (..., k) so far; what the next draw depends on (..., n); the turn."""
 
@@ -39,21 +44,19 @@ class _Sampling(NamedTuple):
 
 # Its blocks are short-lived arrays, for which PyTorch asks the system for memory each time.
 @program("nd n w", "k:index", by_numpy=True)
-def choose_kmeans_plusplus(x, weights, key, *, k, metric, n_trials, trim=0.0):
+def choose_kmeans_plusplus(x, weights, key, *, k, metric, n_trials, trim=0.0, reduce=None):
     """D-squared sampling, keeping of every turn's trials the one that helps most.
 
     The share ``trim`` of the weight that is farthest from the rows so far neither is drawn
     nor counts. As nothing is far before the first row, that is then the most central trial.
     """
     xp = array_namespace(x=x)
-    space = centred_space(x, weights, as_metric(metric), None)
+    space = centred_space(x, weights, as_metric(metric), None, reduce)
+    ranks = ranks_of(x, reduce)
     draws = draws_of(space, key, k, n_trials)
-    first = _draw(mass_of(x, weights, key), draws[..., 0, :1, :])[..., 0]
-    kernels = (
-        kernels_for(x, x.dtype)
-        if space.metric.embed is not None and first.ndim == 0 and not trim
-        else None
-    )
+    first = ranks.draw(mass_of(x, weights, key), draws[..., 0, :1, :])[..., 0]
+    plain = space.metric.embed is not None and not trim and reduce is None
+    kernels = kernels_for(x, x.dtype) if plain and first.ndim == 0 else None
     if kernels is not None:
         return (_sample_pruned(kernels, x, weights, first, draws, space),)
     # |x|^2 of the centred rows. A distance that is not expanded has no use for it, and
@@ -65,24 +68,24 @@ def choose_kmeans_plusplus(x, weights, key, *, k, metric, n_trials, trim=0.0):
     def body(state):
         mass = left_in(state.reach, weights, trim) if trim else weights
         p = state.reach if mass is None else state.reach * mass
-        trials = _draw(p, _turn(draws, state.turn), state.indices[..., :1])
-        candidates = space.relative(take_rows(xp, x, trials))
-        left = _potentials(x, norms, mass, state.reach, candidates, space)
+        trials = ranks.draw(p, _turn(draws, state.turn), state.indices[..., :1])
+        candidates = space.relative(ranks.take(x, trials))
+        left = ranks.total(_potentials(x, norms, mass, state.reach, candidates, space))
         best = xp.take_along_axis(trials, xp.argmin(left, axis=-1)[..., None], axis=-1)[..., 0]
         return _Sampling(
             _put(state.indices, state.turn, best),
-            xp.minimum(state.reach, _reach_of(x, best, space)),
+            xp.minimum(state.reach, _reach_of(x, best, space, ranks)),
             state.turn + 1,
         )
 
-    return (_sample(x, first, k, body, space).indices,)
+    return (_sample(x, first, k, body, space, ranks).indices,)
 
 
 def _most_central(x, norms, weights, key, draws, space):
     """The row of least total reach among trials in proportion to the weights."""
     xp = array_namespace(x=x)
     mass = mass_of(x, weights, key)
-    trials = _draw(mass, draws)
+    trials = _HERE.draw(mass, draws)
     candidates = space.relative(take_rows(xp, x, trials))
     far = xp.full_like(mass, xp.inf)
     left = _potentials(x, norms, mass, far, candidates, space)
@@ -93,10 +96,10 @@ def _sample_pruned(kernels, x, weights, first, draws, space):
     """The loop of `choose_kmeans_plusplus` with kernels."""
     xp = array_namespace(x=x)
     indices = first[None]
-    state = PrunedReach(kernels, x, weights, space, _reach_of(x, first, space))
+    state = PrunedReach(kernels, x, weights, space, _reach_of(x, first, space, _HERE))
     for turn in range(1, draws.shape[0]):
         p = state.reach if weights is None else state.reach * weights
-        trials = _draw(p, draws[turn, ...], indices[:1])
+        trials = _HERE.draw(p, draws[turn, ...], indices[:1])
         chosen, candidates = (space.mapped(take_rows(xp, x, i)) for i in (indices, trials))
         best = int(xp.argmax(state.gains(candidates, chosen)))
         state.shrink(candidates[best, :], turn, best)
@@ -105,44 +108,45 @@ def _sample_pruned(kernels, x, weights, first, draws, space):
 
 
 @program("nd n w", "k:index")
-def choose_farthest_first(x, weights, key, *, k, metric):
+def choose_farthest_first(x, weights, key, *, k, metric, reduce=None):
     """The row of the largest reach, again and again."""
     xp = array_namespace(x=x)
-    space = centred_space(x, weights, as_metric(metric), None)
+    space = centred_space(x, weights, as_metric(metric), None, reduce)
+    ranks = ranks_of(x, reduce)
     draws = draws_of(space, key, 1, 1)
-    first = _draw(mass_of(x, weights, key), draws[..., 0, :, :])[..., 0]
+    first = ranks.draw(mass_of(x, weights, key), draws[..., 0, :, :])[..., 0]
 
     def body(state):
         reach = state.reach
         if weights is not None:
             reach = xp.where(weights > 0, reach, xp.zeros_like(reach))
-        farthest = xp.argmax(reach, axis=-1)
-        surplus = xp.max(reach, axis=-1) == 0
-        farthest = xp.where(surplus, state.indices[..., 0], farthest)
+        farthest, most = ranks.argmax(reach)
+        farthest = xp.where(most == 0, state.indices[..., 0], farthest)
         return _Sampling(
             _put(state.indices, state.turn, farthest),
-            xp.minimum(state.reach, _reach_of(x, farthest, space)),
+            xp.minimum(state.reach, _reach_of(x, farthest, space, ranks)),
             state.turn + 1,
         )
 
-    return (_sample(x, first, k, body, space).indices,)
+    return (_sample(x, first, k, body, space, ranks).indices,)
 
 
 @program("nd n w", "k:index")
-def choose_kmeans_parallel(x, weights, key, *, k, metric, rounds, batch):
+def choose_kmeans_parallel(x, weights, key, *, k, metric, rounds, batch, reduce=None):
     """Algorithm 2 of Bahmani et al.: oversample in rounds, weigh, recluster."""
     xp = array_namespace(x=x)
-    space = centred_space(x, weights, as_metric(metric), None)
+    space = centred_space(x, weights, as_metric(metric), None, reduce)
+    ranks = ranks_of(x, reduce)
     draws = draws_of(space, key, rounds + 1, batch)
-    first = _draw(mass_of(x, weights, key), draws[..., 0, :1, :])
-    candidates, reach = first, _reach_of(x, first[..., 0], space)
+    first = ranks.draw(mass_of(x, weights, key), draws[..., 0, :1, :])
+    candidates, reach = first, _reach_of(x, first[..., 0], space, ranks)
     for turn in range(1, rounds + 1):
         p = reach if weights is None else reach * weights
-        fresh = _draw(p, draws[..., turn, :, :], first)
+        fresh = ranks.draw(p, draws[..., turn, :, :], first)
         candidates = xp.concat([candidates, fresh], axis=-1)
-        reach = xp.minimum(reach, _reach_of_nearest(x, fresh, space))
-    rows = take_rows(xp, x, candidates)
-    counts = partition(x, space.relative(rows), weights, space).stats.counts
+        reach = xp.minimum(reach, _reach_of_nearest(x, ranks.take(x, fresh), space))
+    rows = ranks.take(x, candidates)
+    counts = ranks.total(partition(x, space.relative(rows), weights, space).stats.counts)
     (chosen,) = choose_kmeans_plusplus(
         rows,
         counts,
@@ -175,20 +179,25 @@ def next_key(key):
 
 
 @program("nd n w", "k:index")
-def choose_random_points(x, weights, key, *, k):
+def choose_random_points(x, weights, key, *, k, reduce=None):
     """Draw a row; if it equals one that was drawn, rule out its copies and draw again."""
     xp = array_namespace(x=x)
+    ranks = ranks_of(x, reduce)
     p = mass_of(x, weights, key)
     # Every turn takes a row or rules a value out, so 2 k turns are enough.
     draws = uniform(key, (2 * k, 2), p.dtype)
-    index = xp.arange(x.shape[-2], device=device(x))
+    index = xp.arange(x.shape[-2], device=device(x)) + ranks.start
 
     def body(state):
         draw = take_rows(xp, draws, state.turn[..., None])
-        row = _draw(state.reach, draw, state.indices[..., :1])[..., 0]
-        again = _equals_chosen(xp, x, row, state) & xp.any(state.reach > 0, axis=-1)
+        row = ranks.draw(state.reach, draw, state.indices[..., :1])[..., 0]
+        value = ranks.take(x, row[..., None])
+        again = _equals_chosen(xp, ranks.take(x, state.indices), value, state)
+        again = again & ranks.any(state.reach > 0)
         spent = index == row[..., None]
-        same = cond(again, lambda _: _Mask(_equal_rows(x, row)), lambda _: _Mask(spent), None).rows
+        same = cond(
+            again, lambda _: _Mask(_equal_rows(x, value)), lambda _: _Mask(spent), None
+        ).rows
         return _Points(
             xp.where(again[..., None], state.indices, _put(state.indices, state.count, row)),
             xp.where(same, xp.zeros_like(state.reach), state.reach),
@@ -226,16 +235,14 @@ class _Mask(NamedTuple):
     rows: Any
 
 
-def _equals_chosen(xp, x, row, state):
-    chosen, new = take_rows(xp, x, state.indices), take_rows(xp, x, row[..., None])
-    place = xp.arange(chosen.shape[-2], dtype=state.count.dtype, device=device(x))
+def _equals_chosen(xp, chosen, new, state):
+    place = xp.arange(chosen.shape[-2], dtype=state.count.dtype, device=device(chosen))
     equal = xp.all(chosen == new, axis=-1) & (place < state.count[..., None])
     return xp.any(equal, axis=-1)
 
 
-def _equal_rows(x, row):
+def _equal_rows(x, value):
     xp = array_namespace(x=x)
-    value = take_rows(xp, x, row[..., None])
 
     def block(part):
         return (xp.all(part == value, axis=-1),), ()
@@ -243,12 +250,12 @@ def _equal_rows(x, row):
     return map_rows(block, (x,), value, x.shape[-1], None)[0][0]
 
 
-def _sample(x, first, k, body, space):
+def _sample(x, first, k, body, space, ranks):
     """K - 1 turns after the first row."""
     xp = array_namespace(x=x)
     indices = xp.broadcast_to(first[..., None], (*first.shape, k))
     turn = xp.ones((), dtype=first.dtype, device=device(x))
-    state = _Sampling(indices, _reach_of(x, first, space), turn)
+    state = _Sampling(indices, _reach_of(x, first, space, ranks), turn)
     return while_loop(lambda state: state.turn < k, body, state, max_steps=k - 1)
 
 
@@ -260,16 +267,6 @@ def mass_of(x, weights, key):
         weights = xp.ones(x.shape[-2:-1], dtype=dtype, device=device(x))
     batch = broadcast_shapes(x.shape[:-2], key.shape[:-1], weights.shape[:-1])
     return xp.broadcast_to(weights, (*batch, x.shape[-2]))
-
-
-def _draw(p, draws, otherwise=None):
-    """Indices (..., t) in proportion to ``p``; ``otherwise`` (..., 1) where all are 0."""
-    xp = array_namespace(p=p)
-    drawn = choice(draws, p)
-    if otherwise is None:
-        return drawn
-    # An entry of 0 is drawn only where all are 0.
-    return xp.where(xp.take_along_axis(p, drawn, axis=-1) > 0, drawn, otherwise)
 
 
 def _turn(draws, turn):
@@ -285,10 +282,9 @@ def _put(indices, place, new):
     return xp.where(position == place[..., None], new[..., None], indices)
 
 
-def _reach_of(x, row, space):
-    """The reach from the row at one index (...)."""
-    xp = array_namespace(x=x)
-    return reach_from(x, space.mapped(take_rows(xp, x, row[..., None]))[..., 0, :], space)
+def _reach_of(x, row, space, ranks):
+    """The reach from the row of one number (...)."""
+    return reach_from(x, space.mapped(ranks.take(x, row[..., None]))[..., 0, :], space)
 
 
 def reach_from(x, row, space):
@@ -307,10 +303,10 @@ def reach_from(x, row, space):
     return map_rows(block, (x,), row[..., None, :], 3 * x.shape[-1], space.chunk_size)[0][0]
 
 
-def _reach_of_nearest(x, indices, space):
-    """The reach from the nearest of the rows at ``indices`` (..., m)."""
+def _reach_of_nearest(x, rows, space):
+    """The reach from the nearest of ``rows`` (..., m, d)."""
     xp = array_namespace(x=x)
-    centroids = space.mapped(take_rows(xp, x, indices))
+    centroids = space.mapped(rows)
     labels = partition(x, space.relative(centroids), None, space, stats=False).labels
 
     def block(part, own):

@@ -13,6 +13,7 @@ from kmeans_fx._backend.namespace import accumulation_dtype, device
 from kmeans_fx._backend.random import as_key
 from kmeans_fx._backend.segment import segment_stats, take_rows
 from kmeans_fx._coreset import choose_kmeans_coreset
+from kmeans_fx._ranks import agreed, from_first, ranks_of
 from kmeans_fx._sampling import (
     choose_farthest_first,
     choose_kmeans_parallel,
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 
-def random_points(x, k, /, *, key, weights=None, metric="sqeuclidean"):
+def random_points(x, k, /, *, key, weights=None, metric="sqeuclidean", reduce=None):
     """Draw k rows without replacement, each in proportion to its weight.
 
     Parameters
@@ -46,6 +47,8 @@ def random_points(x, k, /, *, key, weights=None, metric="sqeuclidean"):
     weights : array (..., n), optional
     metric : str or Metric
         Not used; every init takes the same arguments.
+    reduce : callable, optional
+        As for `kmeans`: ``x`` are some of the rows, and the k are drawn from all.
 
     Returns
     -------
@@ -68,10 +71,21 @@ def random_points(x, k, /, *, key, weights=None, metric="sqeuclidean"):
     (2, 1)
     """
     del metric
-    return _chosen_rows(choose_random_points, x, k, key, weights)
+    return _chosen_rows(choose_random_points, x, k, key, weights, reduce)
 
 
-def kmeans_plusplus(x, k, /, *, key, weights=None, metric="sqeuclidean", n_trials=None, trim=0.0):
+def kmeans_plusplus(
+    x,
+    k,
+    /,
+    *,
+    key,
+    weights=None,
+    metric="sqeuclidean",
+    n_trials=None,
+    trim=0.0,
+    reduce=None,
+):
     """Greedy k-means++: D-squared sampling, keeping the best of a few trials each time.
 
     Parameters
@@ -90,6 +104,8 @@ def kmeans_plusplus(x, k, /, *, key, weights=None, metric="sqeuclidean", n_trial
         Share of the weight, below 1, that is left out of each draw: that of the rows
         farthest from those drawn so far, among which outliers are. The first row is the
         most central one of its trials.
+    reduce : callable, optional
+        As for `random_points`; then ``trim`` must be 0.
 
     Returns
     -------
@@ -123,21 +139,34 @@ def kmeans_plusplus(x, k, /, *, key, weights=None, metric="sqeuclidean", n_trial
     """
     if n_trials is None:
         n_trials = 2 + int(math.log(max(check_integer("k", k, 1), 1)))
-    n_trials = check_integer("n_trials", n_trials, 1)
+    n_trials, trim = check_integer("n_trials", n_trials, 1), check_trim(trim)
+    if trim and reduce is not None:
+        msg = f"trim must be 0 with reduce=, where no process sees all rows, got {trim}"
+        raise ValueError(msg)
     return _chosen_rows(
         choose_kmeans_plusplus,
         x,
         k,
         key,
         weights,
+        reduce,
         metric=metric,
         n_trials=n_trials,
-        trim=check_trim(trim),
+        trim=trim,
     )
 
 
 def kmeans_parallel(
-    x, k, /, *, key, weights=None, metric="sqeuclidean", rounds=5, oversampling=2.0
+    x,
+    k,
+    /,
+    *,
+    key,
+    weights=None,
+    metric="sqeuclidean",
+    rounds=5,
+    oversampling=2.0,
+    reduce=None,
 ):
     """k-means||: a few rounds of many candidates, then weighted k-means++ among them.
 
@@ -153,6 +182,8 @@ def kmeans_parallel(
         Passes over the rows that draw candidates.
     oversampling : float
         Candidates per round, in units of k.
+    reduce : callable, optional
+        As for `random_points`.
 
     Returns
     -------
@@ -191,7 +222,15 @@ def kmeans_parallel(
     # At least k candidates in all, or there is nothing to choose from.
     rounds = max(rounds, -(-(k - 1) // batch))
     return _chosen_rows(
-        choose_kmeans_parallel, x, k, key, weights, metric=metric, rounds=rounds, batch=batch
+        choose_kmeans_parallel,
+        x,
+        k,
+        key,
+        weights,
+        reduce,
+        metric=metric,
+        rounds=rounds,
+        batch=batch,
     )
 
 
@@ -247,10 +286,11 @@ def kmeans_coreset(x, k, /, *, key, weights=None, metric="sqeuclidean", size=Non
     size = max(10_000, 100 * least) if size is None else check_integer("size", size, least)
     if size >= check_points(x=x)[1].shape[-2]:
         return kmeans_plusplus(x, k, key=key, weights=weights, metric=metric)
-    return _chosen_rows(choose_kmeans_coreset, x, k, key, weights, metric=metric, size=size)
+    options = {"metric": metric, "size": size}
+    return _chosen_rows(choose_kmeans_coreset, x, k, key, weights, None, **options)
 
 
-def farthest_first(x, k, /, *, key, weights=None, metric="sqeuclidean"):
+def farthest_first(x, k, /, *, key, weights=None, metric="sqeuclidean", reduce=None):
     """Farthest-first traversal: each next centroid is the row farthest from all before.
 
     Parameters
@@ -262,6 +302,8 @@ def farthest_first(x, k, /, *, key, weights=None, metric="sqeuclidean"):
     weights : array (..., n), optional
         Beyond the first row, only whether a weight is 0 matters.
     metric : str or Metric
+    reduce : callable, optional
+        As for `random_points`.
 
     Returns
     -------
@@ -292,7 +334,7 @@ def farthest_first(x, k, /, *, key, weights=None, metric="sqeuclidean"):
     >>> farthest_first(np.array([[0.0], [5.0], [9.0]]), 3, key=0).shape
     (3, 1)
     """
-    return _chosen_rows(choose_farthest_first, x, k, key, weights, metric=metric)
+    return _chosen_rows(choose_farthest_first, x, k, key, weights, reduce, metric=metric)
 
 
 def random_partition(x, k, /, *, key, weights=None, metric="sqeuclidean"):
@@ -328,7 +370,8 @@ def random_partition(x, k, /, *, key, weights=None, metric="sqeuclidean"):
     >>> random_partition(np.array([[0.0], [5.0], [9.0]]), 2, key=0).shape
     (2, 1)
     """
-    xp, x, k, key, weights = _check(x, k, key, weights)
+    xp, x, key, weights = _check(x, key, weights)
+    k = check_k(k, x)
     labels, spare = choose_random_partition(x, weights, key, k=k)
     rows = xp.astype(x, accumulation_dtype(xp, x.dtype), copy=False)
     embed = as_metric(metric).embed
@@ -348,18 +391,21 @@ INITS = {
 }
 
 
-def _check(x, k, key, weights):
+def _check(x, key, weights, reduce=None):
     xp, x = check_points(x=x)
-    k = check_k(k, x)
-    weights = check_weights(xp, x, weights)
+    weights = check_weights(xp, x, weights, of_all=reduce is None)
     check_finite(x=x)
-    return xp, x, k, as_key(key, xp, device(x)), weights
+    return xp, x, as_key(key, xp, device(x)), weights
 
 
-def _chosen_rows(choose, x, k, key, weights, **options):
-    """The rows of ``x`` whose indices a program chooses."""
-    xp, x, k, key, weights = _check(x, k, key, weights)
+def _chosen_rows(choose, x, k, key, weights, reduce, **options):
+    """The rows of all ranks whose numbers a program chooses."""
+    _, x, key, weights = agreed(reduce, lambda: _check(x, key, weights, reduce))
     metric = options.get("metric", "sqeuclidean")
-    portable = metric is as_metric(metric)
-    (indices,) = choose(x, weights, key, portable=portable, k=k, **options)
-    return take_rows(xp, x, indices)
+    portable = reduce is not None or metric is as_metric(metric)
+    ranks = ranks_of(x, reduce)
+    k = check_k(k, x, ranks.n)
+    if reduce is not None:
+        key, options = from_first(key, reduce), {"reduce": reduce, **options}
+    (numbers,) = choose(x, weights, key, portable=portable, k=k, **options)
+    return ranks.take(x, numbers)

@@ -88,9 +88,14 @@ def pytest_generate_tests(metafunc):
 
 
 def pytest_collection_modifyitems(config, items):
-    elsewhere = [item for item in items if not _backends_of(item, config)]
-    config.hook.pytest_deselected(items=elsewhere)
-    items[:] = [item for item in items if _backends_of(item, config)]
+    asked = "distributed" in config.option.markexpr
+
+    def chosen(item):
+        alone = item.get_closest_marker("distributed") is None
+        return _backends_of(item, config) and (alone or asked)
+
+    config.hook.pytest_deselected(items=[item for item in items if not chosen(item)])
+    items[:] = [item for item in items if chosen(item)]
 
 
 def _backends_of(item, config):

@@ -65,7 +65,7 @@ NAMES = [
         lambda a: lloyd(a(X), a(START), reduce=lambda s: s),
         "empty must be 'split', 'merge' or 'keep'",
     ),
-    (lambda a: kmeans(a(X), 2, key=0, reduce=lambda s: s, empty="keep"), "init must be an array"),
+    (lambda a: kmeans(a(X), 2, key=0, reduce=lambda s: s, empty="keep"), "reduce must have a rank"),
 ]
 
 # ---- kinds

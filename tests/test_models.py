@@ -51,7 +51,8 @@ def test_dead_codes_take_the_worst_rows(xp, asarray, to_numpy, book):
     stats = book.stats._replace(counts=asarray(xp, [4.0, 5.0, 0.1, 0.2]), sums=4.0 * far)
     rows = asarray(xp, [[0.5], [14.0], [9.0], [-3.0]])
     found = kf.assign(rows, book.codes)
-    new = codebook.revive(xp, stats, rows, found.distances, 1.0)
+    spare = codebook.worst_rows(xp, rows, found.distances, 4)
+    new = codebook.revive(xp, stats, spare, 1.0)
     np.testing.assert_array_equal(to_numpy(new.counts), [4, 5, 1, 1])
     np.testing.assert_array_equal(to_numpy(new.sums)[:, 0], [0, 40, 14, -3])
 

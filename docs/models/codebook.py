@@ -23,18 +23,30 @@ class Codebook(NamedTuple):
     stats: ClusterStats
 
 
-def start(rows, k, key):
+def start(rows, k, key, reduce=None):
     """A codebook of k spread rows (n, d) of the first batch."""
-    codes = kmeans_plusplus(rows, k, key=key)
-    return Codebook(codes, measure(rows, assign(rows, codes), k))
+    codes = kmeans_plusplus(rows, k, key=key, reduce=reduce)
+    stats = measure(rows, assign(rows, codes), k)
+    return Codebook(codes, stats if reduce is None else reduce(stats))
 
 
-def learn(xp, book, rows, found, *, decay, least):
+def learn(xp, book, rows, found, *, decay, least, reduce=None):
     """The codebook after a batch; ``found`` is the assignment of its rows to the codes."""
     past = ClusterStats(*(decay * part for part in book.stats))
-    stats = merge_stats(past, measure(rows, found, book.codes.shape[0]))
-    stats = revive(xp, stats, rows, found.distances, least)
+    fresh = measure(rows, found, book.codes.shape[0])
+    spare = worst_rows(xp, rows, found.distances, book.codes.shape[0])
+    if reduce is not None:
+        fresh, spare = of_all(xp, fresh, spare, reduce)
+    stats = revive(xp, merge_stats(past, fresh), spare, least)
     return Codebook(update_centroids(stats, book.codes), stats)
+
+
+def of_all(xp, fresh, spare, reduce):
+    """The statistics of all processes, and the spare rows of the first: one message."""
+    spare = spare if reduce.rank == 0 else xp.zeros_like(spare)
+    k = fresh.sums.shape[0]
+    sums, *rest = reduce(fresh._replace(sums=xp.concat([fresh.sums, spare], axis=0)))
+    return ClusterStats(sums[:k, :], *rest), sums[k:, :]
 
 
 def measure(rows, found, k):
@@ -42,7 +54,13 @@ def measure(rows, found, k):
     return cluster_stats(rows, found.labels, k, distances=found.distances)
 
 
-def revive(xp, stats, rows, distances, least):
+def worst_rows(xp, rows, distances, k):
+    """The rows with the largest error, at most k."""
+    worst = xp.argsort(distances, descending=True, stable=True)
+    return xp.take(rows, worst[: min(k, rows.shape[0])], axis=0)
+
+
+def revive(xp, stats, spare, least):
     """Codes of which fewer rows than ``least`` are left take the rows with the largest error.
 
     The least used code takes the worst row. Such a row counts once, so a code that attracts no
@@ -50,9 +68,7 @@ def revive(xp, stats, rows, distances, least):
     """
     dead = stats.counts < least
     rank = xp.argsort(xp.argsort(stats.counts, stable=True), stable=True)
-    worst = xp.argsort(distances, descending=True, stable=True)
-    places = xp.clip(rank, 0, rows.shape[0] - 1)
-    taken = xp.take(rows, xp.take(worst, places), axis=0)
+    taken = xp.take(spare, xp.clip(rank, 0, spare.shape[0] - 1), axis=0)
     return stats._replace(
         sums=xp.where(dead[:, None], taken, stats.sums),
         counts=xp.where(dead, xp.ones_like(stats.counts), stats.counts),

@@ -12,9 +12,9 @@ from . import codebook
 class Quantizer(nn.Module):
     """Every row becomes the nearest of k codes; in training the codes follow the rows."""
 
-    def __init__(self, k, d, *, decay=0.97, least=1.0):
+    def __init__(self, k, d, *, decay=0.97, least=1.0, reduce=None):
         super().__init__()
-        self.rule = {"decay": decay, "least": least}
+        self.rule = {"decay": decay, "least": least, "reduce": reduce}
         self.register_buffer("codes", torch.zeros(k, d))
         self.register_buffer("sums", torch.zeros(k, d))
         self.register_buffer("counts", torch.zeros(k))
@@ -35,7 +35,8 @@ class Quantizer(nn.Module):
 
     def start(self, z, key):
         """Choose the first codes among the rows of a batch."""
-        self.keep(codebook.start(flat(z).detach(), self.codes.shape[0], key))
+        rows, k = flat(z).detach(), self.codes.shape[0]
+        self.keep(codebook.start(rows, k, key, self.rule["reduce"]))
 
     def forward(self, z):
         """Rows (..., d) as codes, their labels (...), and the mean square of what was lost."""

@@ -6,6 +6,7 @@ over many rows are therefore kept per block first, which also keeps them accurat
 """
 
 from kmeans_fx._backend.namespace import array_namespace, device, is_jax_namespace
+from kmeans_fx._backend.sharding import as_varying, row_parts
 from kmeans_fx._backend.threads import run_tasks, threads
 from kmeans_fx._backend.transform import quiet
 
@@ -14,6 +15,8 @@ __all__ = ["map_blocks", "rows_per_block"]
 # A task is some blocks: enough tasks to keep the threads level, not so many that
 # starting them costs.
 _BLOCKS_PER_TASK, _TASKS = 16, 32
+# Rows of a block where a block is cut for several devices.
+_LEAST_ROWS = 1024
 
 
 def rows_per_block(xp, columns):
@@ -48,6 +51,9 @@ def map_blocks(function, arrays, size):
     if n <= size:
         return function(*arrays)
     if is_jax_namespace(xp):
+        parts = row_parts(n)
+        if parts > 1:
+            return _map_parts(xp, function, arrays, size, parts)
         return _map_scan(xp, function, arrays, size)
     workers = threads()
     if workers > 0:
@@ -100,13 +106,37 @@ def _map_scan(xp, function, arrays, size):
     _, shapes = jax.eval_shape(function, *_slice(arrays, 0, size))
     place = device(arrays[0])
     zeros = tuple(xp.zeros(shape.shape, dtype=shape.dtype, device=place) for shape in shapes)
-    totals, outputs = lax.scan(body, zeros, xp.arange(blocks, device=place))
+    turns = xp.arange(blocks, device=place)
+    zeros = as_varying(lambda totals: body(totals, turns[0])[0], zeros)
+    totals, outputs = lax.scan(body, zeros, turns)
     outputs = tuple(_flatten(xp, output) for output in outputs)
     if blocks * size == n:
         return outputs, totals
     rest, parts = function(*_slice(arrays, blocks * size, n))
     joined = tuple(xp.concat(pair, axis=0) for pair in zip(outputs, rest, strict=True))
     return joined, _add(totals, parts)
+
+
+def _map_parts(xp, function, arrays, size, parts):
+    """JAX: rows that may lie on several devices, as parts of which each is on one of them.
+
+    A block of all rows would be brought together from all devices. So every part has its own
+    blocks and its own totals, which are added last: one exchange between the devices.
+    """
+    import jax
+
+    size = max(size // parts, min(size, _LEAST_ROWS))
+
+    def split(array):
+        return xp.reshape(array, (parts, -1, *array.shape[1:]))
+
+    def part(*given):
+        rest = iter(given)
+        own = [a if a is None else next(rest) for a in arrays]
+        return function(*own) if given[0].shape[0] <= size else _map_scan(xp, function, own, size)
+
+    outputs, totals = jax.vmap(part)(*(split(a) for a in arrays if a is not None))
+    return tuple(_flatten(xp, o) for o in outputs), tuple(xp.sum(t, axis=0) for t in totals)
 
 
 def _flatten(xp, array):

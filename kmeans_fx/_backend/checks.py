@@ -75,8 +75,10 @@ def check_batch(name, shape, batch):
         raise ValueError(msg) from None
 
 
-def check_weights(xp, x, weights):
+def check_weights(xp, x, weights, *, of_all=True):
     """The weights (..., n) in the accumulation dtype of ``x``, or None.
+
+    Where they are not those of all rows they may be 0 in total.
 
     Raises
     ------
@@ -100,7 +102,7 @@ def check_weights(xp, x, weights):
         if bool(negative):
             msg = f"weights must not be negative, got a minimum of {float(xp.min(weights))}"
             raise ValueError(msg)
-        if not bool(xp.all(xp.sum(weights, axis=-1) > 0)):
+        if of_all and not bool(xp.all(xp.sum(weights, axis=-1) > 0)):
             msg = "weights must not all be zero"
             raise ValueError(msg)
     return weights
@@ -152,11 +154,12 @@ def check_integer(name, value, minimum):
     return value
 
 
-def check_k(k, x):
-    """The number of clusters: an int from 1 to the number of rows."""
+def check_k(k, x, n=None):
+    """The number of clusters: an int from 1 to the number of rows, n if not those of x."""
     k = check_integer("k", k, 1)
-    if k > x.shape[-2]:
-        msg = f"k must be at most the number of rows, {x.shape[-2]}, got {k}"
+    n = x.shape[-2] if n is None else n
+    if k > n:
+        msg = f"k must be at most the number of rows, {n}, got {k}"
         raise ValueError(msg)
     return k
 

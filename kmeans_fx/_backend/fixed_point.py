@@ -29,6 +29,7 @@ from kmeans_fx._backend.namespace import (
     is_numpy_namespace,
     is_torch_namespace,
 )
+from kmeans_fx._backend.sharding import compiled_placement
 from kmeans_fx._backend.threads import one_thread
 from kmeans_fx._backend.transform import as_given, quiet, stop_gradient, tracks_gradients
 
@@ -118,9 +119,9 @@ def _openly(name, arrays, options, portable):
     given = [array for array in arrays if array is not None]
     xp = array_namespace(array=given[0])
     if is_jax_namespace(xp) and not portable:
-        return _jax_open(name, present, options)(*given)
+        return _placed(name, present, _jax_open(name, present, options))(*given)
     with quiet(xp), as_given(given[0]):
-        return _as_arrays(xp, call(name, present, options, given), given[0])
+        return _as_arrays(xp, _call_in_the_open(xp, name, present, options, given), given[0])
 
 
 def opaque(name, arrays, options):
@@ -133,7 +134,8 @@ def opaque(name, arrays, options):
         return tuple(run(given, name, repr((present, options))))
     if is_jax_namespace(xp):
         outputs = run_on_host(name, present, options, given)
-        return outputs or tuple(_jax_program(name, present, options, enabled())(*given))
+        run = _placed(name, present, _jax_program(name, present, options, enabled()))
+        return outputs or tuple(run(*given))
     return _in_the_open(name, arrays, options)
 
 
@@ -161,8 +163,24 @@ def _in_the_open(name, arrays, options):
     xp = array_namespace(array=given[0])
     threads = one_thread(given[0]) if is_numpy_namespace(xp) else nullcontext()
     with quiet(xp), as_given(given[0]), threads:
-        outputs = call(name, present, options, given)
+        outputs = _call_in_the_open(xp, name, present, options, given)
     return _as_arrays(xp, outputs, given[0])
+
+
+def _call_in_the_open(xp, name, present, options, given):
+    run = partial(_call_given, name, present, options)
+    return _placed(name, present, run)(*given) if is_jax_namespace(xp) else run(*given)
+
+
+def _call_given(name, present, options, *given):
+    return call(name, present, options, given)
+
+
+def _placed(name, present, run):
+    """JAX: a program's function of arrays, for arrays on explicit meshes, too."""
+    _, inputs, outputs, _ = _PROGRAMS[name]
+    cores = [core for (core, _), there in zip(inputs, present, strict=True) if there]
+    return compiled_placement(run, cores, [core for core, _ in outputs])
 
 
 def _as_arrays(xp, outputs, like):

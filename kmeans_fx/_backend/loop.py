@@ -1,6 +1,7 @@
 """Loops and branches: one name, a body per way of running, each saying what it supports."""
 
 from kmeans_fx._backend.namespace import array_namespace, is_jax_namespace, is_torch_namespace
+from kmeans_fx._backend.sharding import as_varying
 
 __all__ = ["cond", "repeat", "select", "while_loop"]
 
@@ -39,7 +40,8 @@ def repeat(body, state, /, steps):
     if is_jax_namespace(array_namespace(state=state[0])):
         from jax import lax
 
-        return lax.fori_loop(0, steps, lambda _, current: body(current), state)
+        start = as_varying(body, state)
+        return lax.fori_loop(0, steps, lambda _, current: body(current), start)
     for _ in range(steps):
         state = body(state)
     return state
@@ -97,7 +99,8 @@ def _while_lax(running, step, state, max_steps):
     from jax import lax
     from jax import numpy as jnp
 
-    return lax.while_loop(lambda current: jnp.any(running(current)), step, state)
+    start = as_varying(step, state)
+    return lax.while_loop(lambda current: jnp.any(running(current)), step, start)
 
 
 def _while_torch(running, step, state, max_steps):

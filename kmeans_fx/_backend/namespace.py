@@ -77,8 +77,10 @@ def device(array):
     if _is_torch(array):
         return array.device
     place = compat.device(array)
+    if place is None or hasattr(place, "device_set"):
+        return None  # in a trace, or in pieces: JAX places by itself what meets the array
     # JAX compiles anew for an array that is bound to the device on which it would be anyway.
-    return place if place is None or getattr(array, "committed", True) else None
+    return place if getattr(array, "committed", True) else None
 
 
 def array_namespace(**arrays):

@@ -13,13 +13,21 @@ References
 
 import math
 
-from kmeans_fx._backend.namespace import array_namespace, device, is_torch_namespace
+from kmeans_fx._backend.namespace import (
+    array_namespace,
+    device,
+    is_jax_namespace,
+    is_torch_namespace,
+)
+from kmeans_fx._backend.segment import segment_sum
+from kmeans_fx._backend.sharding import row_parts
 
 __all__ = [
     "as_key",
     "block_sums",
     "choice",
     "fold_in",
+    "invert",
     "normal",
     "permutation",
     "randint",
@@ -215,12 +223,12 @@ def choice(draws, p, sums=None):
     n = p.shape[-1]
     size = _block_size(n)
     sums = block_sums(p) if sums is None else sums
-    block = _invert(xp, sums[..., None, :], draws[..., 0])
+    block = invert(xp, sums[..., None, :], draws[..., 0])
     places = block[..., None] * size + xp.arange(size, dtype=block.dtype, device=device(p))
     flat = xp.reshape(xp.clip(places, None, n - 1), (*p.shape[:-1], -1))
     entries = xp.reshape(xp.take_along_axis(p, flat, axis=-1), places.shape)
     entries = xp.where(places < n, entries, xp.zeros_like(entries))
-    return xp.clip(block * size + _invert(xp, entries, draws[..., 1]), None, n - 1)
+    return xp.clip(block * size + invert(xp, entries, draws[..., 1]), None, n - 1)
 
 
 def block_sums(p):
@@ -228,6 +236,9 @@ def block_sums(p):
     xp = array_namespace(p=p)
     n = p.shape[-1]
     size = _block_size(n)
+    if is_jax_namespace(xp) and p.ndim == 1 and row_parts(n) > 1:
+        # Blocks that several devices share: rows of a matrix would be brought to all of them.
+        return segment_sum(p[:, None], xp.arange(n, device=device(p)) // size, -(-n // size))[:, 0]
     whole = n // size * size
     sums = xp.sum(xp.reshape(p[..., :whole], (*p.shape[:-1], -1, size)), axis=-1)
     if whole == n:
@@ -239,7 +250,7 @@ def _block_size(n):
     return math.isqrt(n - 1) + 1
 
 
-def _invert(xp, p, draws):
+def invert(xp, p, draws):
     """The first index of positive ``p`` whose cumulated ``p`` exceeds ``draws`` times the total."""
     cumulated = xp.cumulative_sum(p, axis=-1)
     target = draws[..., None] * cumulated[..., -1:]

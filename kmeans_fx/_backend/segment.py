@@ -9,6 +9,7 @@ from kmeans_fx._backend.namespace import (
     is_numpy_namespace,
     is_torch_namespace,
 )
+from kmeans_fx._backend.sharding import by_compiler
 
 # Up to here one bincount a column is faster than bringing the rows in order.
 _FEW_COLUMNS = 8
@@ -34,14 +35,20 @@ def segment_sum(values, labels, k):
     if values.ndim > 2:
         return _batched(xp, values, labels, k)
     if is_jax_namespace(xp):
-        zeros = xp.zeros((k, values.shape[-1]), dtype=values.dtype, device=device(values))
-        return zeros.at[labels].add(values)
+        return _scattered(xp, values, labels, k)
     if is_torch_namespace(xp):
         zeros = values.new_zeros((k, values.shape[-1]))
         return zeros.index_add(0, labels, values)
     if is_numpy_namespace(xp):
         return _sorted_stats(values, labels, k, None)[0]
     return xp.matmul(xp.matrix_transpose(one_hot(xp, labels, k, values.dtype)), values)
+
+
+@by_compiler("nd n", "kd")
+def _scattered(xp, values, labels, k):
+    """JAX: labels out of range are left out."""
+    zeros = xp.zeros((k, values.shape[-1]), dtype=values.dtype, device=device(values))
+    return zeros.at[labels].add(values)
 
 
 def segment_min(values, starts, places):
@@ -80,6 +87,7 @@ def one_hot(xp, labels, k, dtype):
     )
 
 
+@by_compiler("kd n", "nd")
 def take_rows(xp, rows, labels):
     """``rows[labels]``: from (..., k, d) and (..., n) to (..., n, d)."""
     if rows.ndim == 2:

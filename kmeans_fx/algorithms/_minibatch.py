@@ -60,6 +60,7 @@ class Rules(NamedTuple):
     max_no_improvement: int | None
     max_steps: int | None
     chunk_size: int | None
+    reduce: Any = None
 
 
 def initial_minibatch(centroids, metric):
@@ -87,7 +88,7 @@ def initial_minibatch(centroids, metric):
 def advance_minibatch(x, weights, key, state, rules):
     """One step: assign the batch, move the means, reassign, decide whether to go on."""
     xp = array_namespace(x=x)
-    lesson = learn(x, weights, state, 1.0, rules.metric, rules.chunk_size)
+    lesson = learn(x, weights, state, 1.0, rules.metric, rules.chunk_size, rules.reduce)
     moved = xp.sum((lesson.centroids - state.centroids) ** 2, axis=(-2, -1))
     since = state.since + lesson.total
     due = xp.any(lesson.counts == 0, axis=-1) | (since >= 10 * state.counts.shape[-1])
@@ -191,5 +192,5 @@ def _status(state, done, finite, rules):
 
 def _spread(x, weights, rules):
     """Mean per-feature variance of the batch."""
-    space = centred_space(x, weights, as_metric(rules.metric), rules.chunk_size)
-    return variance(x, weights, space)
+    space = centred_space(x, weights, as_metric(rules.metric), rules.chunk_size, rules.reduce)
+    return variance(x, weights, space, rules.reduce)

@@ -153,7 +153,7 @@ def _minibatch_step(x, weights, key, *state, **fields):
 
 def _portable(rules):
     """Whether a callable keeps a step from being one opaque operation."""
-    return not isinstance(rules.metric, str)
+    return rules.reduce is not None or not isinstance(rules.metric, str)
 
 
 def checked(x, result):

@@ -44,7 +44,7 @@ class Lesson(NamedTuple):
     inertia: Any
 
 
-def learn(x, weights, state, discount, metric, chunk_size):
+def learn(x, weights, state, discount, metric, chunk_size, reduce=None):
     """The running means after one more batch, the weight of the past being discounted.
 
     Equal to ``(c n a + m w) / (n a + w)`` for a centroid c of weight n, discount a, and
@@ -55,12 +55,13 @@ def learn(x, weights, state, discount, metric, chunk_size):
     means = state.centroids - shift
     centres = space.centres(means)
     part = partition(x, centres, weights, space, distances=True)
-    fresh, past = part.stats.counts, state.counts * discount
+    stats = part.stats if reduce is None else reduce(part.stats)
+    fresh, past = stats.counts, state.counts * discount
     counts = past + fresh
     # The step towards the mean of the batch; a cluster without rows stays.
     safe = xp.where(fresh > 0, counts, xp.ones_like(counts))
-    moved = means + (fresh / safe)[..., None] * (cluster_means(xp, part.stats, means) - means)
-    return Lesson(moved + shift, counts, xp.sum(fresh, axis=-1), part.inertia)
+    moved = means + (fresh / safe)[..., None] * (cluster_means(xp, stats, means) - means)
+    return Lesson(moved + shift, counts, xp.sum(fresh, axis=-1), stats.inertia)
 
 
 def local_space(state, metric, chunk_size):

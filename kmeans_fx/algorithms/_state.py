@@ -88,10 +88,9 @@ def initial_state(x, centroids, weights, key, options, present=None):
         spread = xp.where(spread > 0, spread, xp.ones_like(spread))
     usable = xp.isfinite(xp.sum(space.origin, axis=-1))
     usable = usable & xp.all(xp.isfinite(centroids), axis=(-2, -1))
-    if weights is not None:
-        usable = usable & xp.all(weights >= 0, axis=-1)
-        if options.reduce is None:
-            usable = usable & (xp.sum(weights, axis=-1) > 0)
+    if weights is not None and options.reduce is None:
+        # With reduce= the origin tells, the same on all ranks.
+        usable = usable & xp.all(weights >= 0, axis=-1) & (xp.sum(weights, axis=-1) > 0)
     counts = xp.ones((*batch, k), **like)
     if present is not None:
         counts = xp.where(present, counts, xp.zeros_like(counts))
@@ -206,10 +205,11 @@ def finish(x, weights, state, options, present=None, assigned=partition):
 
     # At a fixed point the last labels are those of the centroids they gave, unless
     # rounding to half precision moved the centroids.
-    settled = (state.status == CONVERGED) & (state.changed == 0)
     if x.dtype != centroids.dtype or options.reduce is not None:
-        settled = settled & False
-    labels, inertia = cond(settled, unchanged, anew, state)
+        labels, inertia = anew(state)
+    else:
+        settled = (state.status == CONVERGED) & (state.changed == 0)
+        labels, inertia = cond(settled, unchanged, anew, state)
     status = xp.where(xp.isfinite(inertia), state.status, xp.full_like(state.status, NONFINITE))
     previous = xp.clip(state.labels, 0, None)
     return centroids, previous, labels, inertia, state.n_iter, status, state.history

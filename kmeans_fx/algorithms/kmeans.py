@@ -15,10 +15,11 @@ from kmeans_fx._backend.checks import (
 from kmeans_fx._backend.fixed_point import program
 from kmeans_fx._backend.namespace import array_namespace, device
 from kmeans_fx._backend.random import as_key, split
+from kmeans_fx._ranks import agreed, from_first, rows_of_all
 from kmeans_fx.algorithms._breathing import check_search
 from kmeans_fx.algorithms._options import check_options
 from kmeans_fx.algorithms.lloyd import fit
-from kmeans_fx.init import INITS
+from kmeans_fx.init import INITS, kmeans_coreset, random_partition
 
 __all__ = ["best_fit", "check_init", "initial_centroids", "kmeans", "restart_keys"]
 
@@ -59,7 +60,8 @@ def kmeans(
         share a key of shape (2,).
     init : str, array (..., k, d) or callable
         "k-means++", "k-means||", "coreset", "random", "random-partition",
-        "farthest-first"; centroids; or ``(x, k, *, key, weights) -> centroids``.
+        "farthest-first"; centroids; or ``(x, k, *, key, weights) -> centroids``. With
+        ``reduce`` a name draws from the rows of all processes.
     n_init : int
         Restarts, of which the one with the lowest inertia is returned.
     search : {None, "breathing"}
@@ -113,16 +115,30 @@ def kmeans(
     >>> float(result.inertia)
     1.0
     """
-    xp, x = check_points(x=x)
-    k = check_k(k, x)
-    n_init = check_integer("n_init", n_init, 1)
-    weights = check_weights(xp, x, weights)
-    check_finite(x=x)
-    words = as_key(key, xp, device(x))
-    options = check_options(
-        x, metric, max_iter, tol, empty, key, algorithm, chunk_size, reduce, callback, history
-    )
-    start = check_init(init, n_init, reduce)
+
+    def check():
+        xp, rows = check_points(x=x)
+        shares = check_weights(xp, rows, weights, of_all=reduce is None)
+        check_finite(x=rows)
+        options = check_options(
+            rows,
+            metric,
+            max_iter,
+            tol,
+            empty,
+            key,
+            algorithm,
+            chunk_size,
+            reduce,
+            callback,
+            history,
+        )
+        start = check_init(init, check_integer("n_init", n_init, 1), reduce)
+        return xp, rows, shares, as_key(key, xp, device(rows)), options, start
+
+    xp, x, weights, words, options, start = agreed(reduce, check)
+    k = check_k(k, x, rows_of_all(x, reduce))
+    words = from_first(words, reduce)
     k_each = check_k_each(xp, x, k_each, k)
     search = check_search(search, options, k_each)
     together = callback is None
@@ -152,16 +168,25 @@ def restart_keys(key, *, r):
 def check_init(init, n_init, reduce):
     """A callable, or the array of centroids."""
     if isinstance(init, str):
-        if reduce is not None:
-            msg = "init must be an array of centroids with reduce=, which sees no rows"
-            raise ValueError(msg)
-        return INITS[check_option("init", init, INITS)]
+        start = INITS[check_option("init", init, INITS)]
+        return start if reduce is None else _of_all_ranks(start, reduce)
     if callable(init):
-        return init
+        return init if reduce is None else _of_all_ranks(init, reduce)
     if n_init > 1:
         msg = f"n_init must be 1 with an array of centroids as init, got {n_init}"
         raise ValueError(msg)
     return init
+
+
+def _of_all_ranks(init, reduce):
+    """An init of the package that draws from the rows of all ranks; another's on rank 0."""
+    if _takes_metric(init):
+        name = getattr(init, "func", init)
+        if name in (random_partition, kmeans_coreset):
+            msg = f"init must not be {name.__name__} with reduce=, where each process has its rows"
+            raise ValueError(msg)
+        return partial(init, reduce=reduce)
+    return lambda *args, **options: from_first(init(*args, **options), reduce)
 
 
 def _takes_metric(start):

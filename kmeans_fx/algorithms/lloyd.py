@@ -16,6 +16,7 @@ from kmeans_fx._backend.random import as_key
 from kmeans_fx._backend.transform import jit
 from kmeans_fx._empty import fill_empty
 from kmeans_fx._partition import Space, cluster_centres, partition
+from kmeans_fx._ranks import agreed, from_first, rows_of_all
 from kmeans_fx._result import KMeansResult, attach_gradients
 from kmeans_fx.algorithms._options import Options, check_options
 from kmeans_fx.algorithms._passes import ahead, choose_partition
@@ -130,7 +131,8 @@ def lloyd_init(
     array([[0. ],
            [5.5]])
     """
-    _, x, centroids, weights = _check_start(x, centroids, weights)
+    _, x, centroids, weights = _check_start(x, centroids, weights, reduce)
+    _check_size(x, centroids, reduce)
     options = check_options(x, metric, 1, tol, empty, 0, "lloyd", chunk_size, reduce, None, False)
     fields = options.crossing()
     return LloydState(*_init_program(x, centroids, weights, portable=options.portable, **fields))
@@ -178,7 +180,7 @@ def lloyd_step(
     See `lloyd_init`.
     """
     xp, x = check_points(x=x)
-    weights = check_weights(xp, x, weights)
+    weights = check_weights(xp, x, weights, of_all=reduce is None)
     options = check_options(
         x, metric, max_iter, tol, empty, key, "lloyd", chunk_size, reduce, None, False
     )
@@ -257,7 +259,9 @@ def lloyd(
         None.
     reduce : callable, optional
         ``ClusterStats -> ClusterStats``: adds the statistics of all processes, each
-        of which holds some of the rows (``lax.psum``, an all-reduce).
+        of which holds some of the rows (``lax.psum``, an all-reduce). Those of
+        `kmeans_fx.distributed` also see to it that all processes start from what the
+        first one was given, and stop together when one is given something wrong.
     callback : callable, optional
         ``LloydState -> bool or None`` after every iteration of an eager call; True
         stops.
@@ -305,10 +309,27 @@ def lloyd(
     array([[ 0.5],
            [10.5]])
     """
-    xp, x, centroids, weights = _check_start(x, centroids, weights)
-    options = check_options(
-        x, metric, max_iter, tol, empty, key, algorithm, chunk_size, reduce, callback, history
-    )
+
+    def check():
+        xp, rows, start, shares = _check_start(x, centroids, weights, reduce)
+        options = check_options(
+            rows,
+            metric,
+            max_iter,
+            tol,
+            empty,
+            key,
+            algorithm,
+            chunk_size,
+            reduce,
+            callback,
+            history,
+        )
+        return xp, rows, start, shares, options
+
+    xp, x, centroids, weights, options = agreed(reduce, check)
+    _check_size(x, centroids, reduce)
+    centroids = from_first(centroids, reduce)
     if callback is not None and max(x.ndim, centroids.ndim) > 2:
         msg = "callback needs a single problem: x of shape (n, d) and centroids of shape (k, d)"
         raise ValueError(msg)
@@ -327,15 +348,19 @@ def fit(x, centroids, weights, key, options, run=_fit, k_each=None):
     return attach_gradients(x, weights, previous, result, metric, options.reduce)
 
 
-def _check_start(x, centroids, weights):
+def _check_start(x, centroids, weights, reduce):
     xp, x = check_points(x=x)
     centroids = check_features(xp, x, centroids=centroids)
-    weights = check_weights(xp, x, weights)
+    weights = check_weights(xp, x, weights, of_all=reduce is None)
     check_finite(x=x, centroids=centroids)
-    if centroids.shape[-2] > x.shape[-2]:
-        msg = f"centroids must be at most as many as rows, {x.shape[-2]}, got {centroids.shape[-2]}"
-        raise ValueError(msg)
     return xp, x, centroids, weights
+
+
+def _check_size(x, centroids, reduce):
+    n, k = rows_of_all(x, reduce), centroids.shape[-2]
+    if k > n:
+        msg = f"centroids must be at most as many as rows, {n}, got {k}"
+        raise ValueError(msg)
 
 
 def _words(key, xp, x):

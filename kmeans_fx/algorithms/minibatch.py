@@ -80,6 +80,7 @@ def minibatch_step(
     max_no_improvement=10,
     max_steps=None,
     chunk_size=None,
+    reduce=None,
 ):
     """One step: assign a batch, move every centroid towards the mean of its rows.
 
@@ -103,6 +104,9 @@ def minibatch_step(
         Ask to stop after so many steps.
     chunk_size : int, optional
         As for `lloyd`.
+    reduce : callable, optional
+        As for `lloyd`: ``x`` is the part of the batch that this process has. Then
+        ``reassignment_ratio`` must be 0.
 
     Returns
     -------
@@ -130,10 +134,14 @@ def minibatch_step(
     """
     xp, x = check_points(x=x)
     check_features(xp, x, state=state.centroids)
-    weights = check_weights(xp, x, weights)
+    weights = check_weights(xp, x, weights, of_all=reduce is None)
+    if reduce is not None and reassignment_ratio != 0:
+        msg = f"reassignment_ratio must be 0 with reduce=, got {reassignment_ratio}"
+        raise ValueError(msg)
     rules = check_rules(
         metric, reassignment_ratio, smoothing, tol, max_no_improvement, max_steps, chunk_size
     )
+    rules = rules._replace(reduce=reduce)
     return step_minibatch(x, weights, as_key(key, xp, device(x)), state, rules)
 
 

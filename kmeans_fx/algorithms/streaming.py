@@ -16,6 +16,7 @@ from kmeans_fx._backend.loop import cond
 from kmeans_fx._backend.namespace import array_namespace, as_real, device, index_dtype
 from kmeans_fx._empty import halve_largest
 from kmeans_fx._partition import Space, centred_space, variance
+from kmeans_fx._ranks import total
 from kmeans_fx.algorithms._online import broadcast_state, check_online_metric, learn
 from kmeans_fx.assign import check_chunk_size
 from kmeans_fx.converge import NONFINITE, RUNNING
@@ -117,6 +118,7 @@ def stream_step(
     weights=None,
     metric="sqeuclidean",
     chunk_size=None,
+    reduce=None,
 ):
     """One step: forget a part of the past, assign a batch, move the centroids.
 
@@ -134,6 +136,8 @@ def stream_step(
         Not negative. A row of weight m acts as m copies of it, of weight 0 as none.
     metric, chunk_size
         As for `stream_init` and `lloyd`.
+    reduce : callable, optional
+        As for `lloyd`: ``x`` is the part of the batch that this process has.
 
     Returns
     -------
@@ -179,10 +183,11 @@ def stream_step(
     check_option("unit", unit, ("batches", "rows"))
     xp, x = check_points(x=x)
     check_features(xp, x, state=state.centroids)
-    weights = check_weights(xp, x, weights)
+    weights = check_weights(xp, x, weights, of_all=reduce is None)
+    portable = reduce is not None or not isinstance(metric, str)
     outputs = _stream_step(
-        x, weights, *state, portable=not isinstance(metric, str), metric=metric,
-        half_life=half_life, unit=unit, chunk_size=check_chunk_size(chunk_size),
+        x, weights, *state, portable=portable, metric=metric, half_life=half_life, unit=unit,
+        chunk_size=check_chunk_size(chunk_size), reduce=reduce,
     )  # fmt: skip
     return StreamState(*outputs)
 
@@ -200,12 +205,13 @@ _STATE = "kd k d . .:index .:index"
 
 
 @program("nd n " + _STATE.replace(":index", ""), _STATE)
-def _stream_step(x, weights, *fields, metric, half_life, unit, chunk_size):
+def _stream_step(x, weights, *fields, metric, half_life, unit, chunk_size, reduce):
     xp = array_namespace(x=x)
     state = broadcast_state(StreamState(*fields), (x, 2), (weights, 1))
-    discount = _discount(x, weights, state, half_life, unit)
-    lesson = learn(x, weights, state, discount, metric, chunk_size)
-    alive = _revive(x, weights, _Alive(lesson.centroids, lesson.counts), metric, chunk_size)
+    discount = _discount(x, weights, state, half_life, unit, reduce)
+    lesson = learn(x, weights, state, discount, metric, chunk_size, reduce)
+    alive = _Alive(lesson.centroids, lesson.counts)
+    alive = _revive(x, weights, alive, metric, chunk_size, reduce)
     none = xp.ones_like(lesson.total)
     inertia = lesson.inertia / xp.where(lesson.total > 0, lesson.total, none)
     finite = xp.isfinite(xp.sum(alive.centroids, axis=(-2, -1)) + inertia)
@@ -218,7 +224,7 @@ def _stream_step(x, weights, *fields, metric, half_life, unit, chunk_size):
     )
 
 
-def _discount(x, weights, state, half_life, unit):
+def _discount(x, weights, state, half_life, unit, reduce):
     """What is left of the past (..., 1): a half to the power of the half lives that go by."""
     xp = array_namespace(x=x)
     ones = xp.ones_like(state.counts[..., :1])
@@ -227,6 +233,7 @@ def _discount(x, weights, state, half_life, unit):
     if unit == "batches":
         return ones * (0.5 ** (1 / half_life) if half_life > 0 else 0.0)
     rows = ones * x.shape[-2] if weights is None else xp.sum(weights, axis=-1, keepdims=True)
+    rows = total(rows, reduce)
     if half_life == 0:
         return xp.where(rows > 0, xp.zeros_like(ones), ones)
     return xp.exp(rows * (-log(2) / half_life))
@@ -239,13 +246,14 @@ class _Alive(NamedTuple):
     counts: Any
 
 
-def _revive(x, weights, now, metric, chunk_size):
+def _revive(x, weights, now, metric, chunk_size, reduce):
     """Every dying cluster takes half of the cluster that is the largest then."""
     xp = array_namespace(x=x)
     dying = now.counts < _DYING * xp.max(now.counts, axis=-1, keepdims=True)
 
     def split(now):
-        spread = variance(x, weights, centred_space(x, weights, as_metric(metric), chunk_size))
+        space = centred_space(x, weights, as_metric(metric), chunk_size, reduce)
+        spread = variance(x, weights, space, reduce)
         spread = xp.broadcast_to(spread, now.counts.shape[:-1])
         filled = halve_largest(now.centroids, now.counts, dying, spread)
         return _Alive(filled.centroids, filled.reach)
