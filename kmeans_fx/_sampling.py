@@ -17,11 +17,14 @@ from kmeans_fx._trimming import left_in
 from kmeans_fx.distances import as_metric
 
 __all__ = [
+    "choose_among_candidates",
     "choose_farthest_first",
     "choose_kmeans_parallel",
     "choose_kmeans_plusplus",
     "choose_random_partition",
     "choose_random_points",
+    "reach_of_nearest",
+    "uniforms",
 ]
 
 
@@ -43,7 +46,7 @@ def choose_kmeans_plusplus(x, weights, key, *, k, metric, n_trials, trim=0.0):
     """
     xp = array_namespace(x=x)
     space = centred_space(x, weights, as_metric(metric), None)
-    draws = _uniforms(space, key, k, n_trials)
+    draws = uniforms(space.origin, key, k, n_trials)
     first = _draw(_ones(x, weights, key), draws[..., 0, :1, :])[..., 0]
     kernels = (
         kernels_for(x, x.dtype)
@@ -105,7 +108,7 @@ def choose_farthest_first(x, weights, key, *, k, metric):
     """The row of the largest reach, again and again."""
     xp = array_namespace(x=x)
     space = centred_space(x, weights, as_metric(metric), None)
-    draws = _uniforms(space, key, 1, 1)
+    draws = uniforms(space.origin, key, 1, 1)
     first = _draw(_ones(x, weights, key), draws[..., 0, :, :])[..., 0]
 
     def body(state):
@@ -129,32 +132,30 @@ def choose_kmeans_parallel(x, weights, key, *, k, metric, rounds, batch):
     """Algorithm 2 of Bahmani et al.: oversample in rounds, weigh, recluster."""
     xp = array_namespace(x=x)
     space = centred_space(x, weights, as_metric(metric), None)
-    draws = _uniforms(space, key, rounds + 1, batch)
+    draws = uniforms(space.origin, key, rounds + 1, batch)
     first = _draw(_ones(x, weights, key), draws[..., 0, :1, :])
     candidates, reach = first, _reach_of(x, first[..., 0], space)
     for turn in range(1, rounds + 1):
         p = reach if weights is None else reach * weights
         fresh = _draw(p, draws[..., turn, :, :], first)
         candidates = xp.concat([candidates, fresh], axis=-1)
-        reach = xp.minimum(reach, _reach_of_nearest(x, fresh, space))
+        reach = xp.minimum(reach, reach_of_nearest(x, take_rows(xp, x, fresh), space))
     rows = take_rows(xp, x, candidates)
     counts = partition(x, space.relative(rows), weights, space).stats.counts
-    (chosen,) = choose_kmeans_plusplus(
-        rows,
-        counts,
-        *_next_key(key),
-        k=k,
-        metric=metric,
-        n_trials=2 + int(math.log(k)),
-        portable=True,
-    )
+    chosen = choose_among_candidates(rows, counts, key, k, metric)
     return (xp.take_along_axis(candidates, chosen, axis=-1),)
 
 
-def _uniforms(space, key, turns, trials):
-    """Draws (..., turns, trials, 2), in the accumulation dtype."""
+def choose_among_candidates(rows, counts, key, k, metric, portable=True):
+    """The last step of k-means||: k of the candidates, by weighted k-means++."""
+    options = {"k": k, "metric": metric, "n_trials": 2 + int(math.log(k)), "portable": portable}
+    return choose_kmeans_plusplus(rows, counts, *_next_key(key), **options)[0]
+
+
+def uniforms(like, key, turns, trials):
+    """Draws (..., turns, trials, 2), in the dtype of ``like``."""
     xp = array_namespace(key=key)
-    like = xp.zeros((), dtype=space.origin.dtype, device=device(key))
+    like = xp.zeros((), dtype=like.dtype, device=device(key))
     return _uniform_program(like, key, r=turns, t=trials, p=2)[0]
 
 
@@ -302,10 +303,10 @@ def _reach(x, row, space):
     return map_rows(block, (x,), row[..., None, :], 3 * x.shape[-1], space.chunk_size)[0][0]
 
 
-def _reach_of_nearest(x, indices, space):
-    """The reach from the nearest of the rows at ``indices`` (..., m)."""
+def reach_of_nearest(x, rows, space):
+    """The reach from the nearest of other rows (..., m, d)."""
     xp = array_namespace(x=x)
-    centroids = space.mapped(take_rows(xp, x, indices))
+    centroids = space.mapped(rows)
     labels = partition(x, space.relative(centroids), None, space, stats=False).labels
 
     def block(part, own):

@@ -75,8 +75,10 @@ def check_batch(name, shape, batch):
         raise ValueError(msg) from None
 
 
-def check_weights(xp, x, weights):
+def check_weights(xp, x, weights, *, some=True):
     """The weights (..., n) in the accumulation dtype of ``x``, or None.
+
+    Unless there must be ``some``, all may be zero.
 
     Raises
     ------
@@ -100,7 +102,7 @@ def check_weights(xp, x, weights):
         if bool(negative):
             msg = f"weights must not be negative, got a minimum of {float(xp.min(weights))}"
             raise ValueError(msg)
-        if not bool(xp.all(xp.sum(weights, axis=-1) > 0)):
+        if some and not bool(xp.all(xp.sum(weights, axis=-1) > 0)):
             msg = "weights must not all be zero"
             raise ValueError(msg)
     return weights

@@ -19,6 +19,7 @@ __all__ = [
     "as_key",
     "choice",
     "fold_in",
+    "invert",
     "normal",
     "permutation",
     "randint",
@@ -212,12 +213,12 @@ def choice(draws, p):
     n = p.shape[-1]
     size = math.isqrt(n - 1) + 1
     sums = _block_sums(xp, p, size)
-    block = _invert(xp, sums[..., None, :], draws[..., 0])
+    block = invert(xp, sums[..., None, :], draws[..., 0])
     places = block[..., None] * size + xp.arange(size, dtype=block.dtype, device=device(p))
     flat = xp.reshape(xp.clip(places, None, n - 1), (*p.shape[:-1], -1))
     entries = xp.reshape(xp.take_along_axis(p, flat, axis=-1), places.shape)
     entries = xp.where(places < n, entries, xp.zeros_like(entries))
-    return xp.clip(block * size + _invert(xp, entries, draws[..., 1]), None, n - 1)
+    return xp.clip(block * size + invert(xp, entries, draws[..., 1]), None, n - 1)
 
 
 def _block_sums(xp, p, size):
@@ -229,7 +230,7 @@ def _block_sums(xp, p, size):
     return xp.concat([sums, xp.sum(p[..., whole:], axis=-1, keepdims=True)], axis=-1)
 
 
-def _invert(xp, p, draws):
+def invert(xp, p, draws):
     """The first index of positive ``p`` whose cumulated ``p`` exceeds ``draws`` times the total."""
     cumulated = xp.cumulative_sum(p, axis=-1)
     target = draws[..., None] * cumulated[..., -1:]
