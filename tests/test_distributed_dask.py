@@ -184,9 +184,7 @@ def test_bad_input(client, rows):
             "block 4 of the rows: x must be finite",
         ),
         (
-            lambda: kd.davies_bouldin_score(
-                x, da.zeros(4000, dtype=int, chunks=500), client=client
-            ),
+            lambda: kd.davies_bouldin_score(x, chunked(np.zeros(4000, int)), client=client),
             ValueError,
             "labels must name 2 to n - 1",
         ),

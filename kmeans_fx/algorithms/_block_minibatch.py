@@ -32,14 +32,15 @@ def fit_drawn_batches(sweep, seen, k, words, search, rules, size, length, max_it
     state = initial_minibatch(centroids, rules.metric)
     starts = first_starts(state.n_iter, how)
     together = max(1, min(how.steps, _AT_ONCE // (how.runs * how.length * like.shape[1])))
-    batches = []
+    batches: list[tuple] = []
     while int(state.status) == RUNNING:
         turn = int(state.n_iter) % how.steps
         if not batches:
             starts = next_starts(words, n, state.n_iter, starts, how)
             steps = min(together, how.steps - turn, rules.max_steps - int(state.n_iter))
             batches = _fetch_steps(sweep, state.n_iter, starts, how, steps, seen.layout)
-        state = step_minibatch(*batches.pop(0), words, state, rules)
+        rows, weights = batches.pop(0)
+        state = step_minibatch(rows, weights, words, state, rules)
     return checked(like, finish_minibatch(like, None, state, rules, labels=False))
 
 
