@@ -83,8 +83,8 @@ def moments(block, kept, how):
 def _checked(block):
     xp, rows = check_points(x=block.rows)
     if not is_concrete(rows):
-        msg = "x must be read in an eager call: not under jit, vmap, grad or compile"
-        raise TypeError(msg)
+        msg = "it needs an eager call: it cannot run under jit, vmap, grad or compile"
+        raise ValueError(msg)
     if rows.ndim != 2:
         msg = f"x must have shape (m, d), got {tuple(rows.shape)}"
         raise ValueError(msg)
