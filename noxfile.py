@@ -35,8 +35,8 @@ QUICK_COMPILATION = {
 }
 
 
-def install(session, *packages, group):
-    """Install packages and a dependency group, at the versions that the project holds fixed.
+def install(session, *packages, group, also=()):
+    """Install packages and dependency groups, at the versions that the project holds fixed.
 
     The environment variable KMEANS_FX_CONSTRAINTS names another constraints file; empty, it
     holds nothing fixed.
@@ -46,7 +46,7 @@ def install(session, *packages, group):
     # Byte code is made of the modules that are imported; of all takes half of pip's time.
     session.env["PYTHONDONTWRITEBYTECODE"] = ""
     fixed.append("--no-compile")
-    session.install(*fixed, *packages, *nox.project.dependency_groups(PROJECT, group))
+    session.install(*fixed, *packages, *nox.project.dependency_groups(PROJECT, group, *also))
 
 
 @nox.session
@@ -120,6 +120,22 @@ def distributed(session):
     spread = ["-m", "distributed", "-n", "2", "--dist=loadfile"]
     libraries = "--backend=jax,torch"
     session.run("python", "-m", "pytest", libraries, *spread, *files, *session.posargs)
+
+
+@nox.session
+def dask(session):
+    """Tests on a Dask cluster of two processes; not part of the default run."""
+    install(session, "-e", ".[dask,torch]", group="test", also=["dask"])
+    session.env["PYTHONWARNINGS"] = "ignore"
+    session.run("python", "-m", "pytest", "--backend=numpy", "-m", "dask", *session.posargs)
+
+
+@nox.session
+def cluster(session):
+    """The recipes for Spark (which needs Java) and Ray; not part of the default run."""
+    install(session, "-e", ".[numpy]", group="test", also=["cluster"])
+    tests = ["tests/test_cluster_recipes.py", "-m", "cluster", "--backend=numpy"]
+    session.run("python", "-m", "pytest", *tests, *session.posargs)
 
 
 @nox.session

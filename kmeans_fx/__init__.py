@@ -6,6 +6,7 @@ from kmeans_fx import images, metrics, plot, preprocess, select, stability
 from kmeans_fx._result import KMeansResult
 from kmeans_fx.algorithms.balanced import balanced_kmeans
 from kmeans_fx.algorithms.bisecting import BisectingResult, bisecting_kmeans
+from kmeans_fx.algorithms.blocks import kmeans_blocks
 from kmeans_fx.algorithms.density import (
     mixture_aic,
     mixture_bic,
@@ -112,6 +113,7 @@ __all__ = [
     "inertia_change",
     "kmeans",
     "kmeans_1d",
+    "kmeans_blocks",
     "kmeans_coreset",
     "kmeans_parallel",
     "kmeans_plusplus",

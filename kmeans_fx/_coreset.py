@@ -8,7 +8,7 @@ from kmeans_fx._backend.namespace import array_namespace
 from kmeans_fx._backend.random import block_sums, choice
 from kmeans_fx._backend.segment import take_rows
 from kmeans_fx._partition import centred_space
-from kmeans_fx._sampling import choose_kmeans_plusplus, draws_of, mass_of, next_key, reach_from
+from kmeans_fx._sampling import choose_kmeans_plusplus, mass_of, next_key, reach_from, uniforms
 from kmeans_fx.distances import as_metric, identity
 
 __all__ = ["choose_kmeans_coreset"]
@@ -25,7 +25,7 @@ def choose_kmeans_coreset(x, weights, key, *, k, metric, size):
     near = 1 / xp.sum(mass, axis=-1, keepdims=True)
     total = xp.sum(far * mass, axis=-1, keepdims=True)
     share = near + far / xp.where(total > 0, total, xp.ones_like(total))
-    sample = _draw_many(share * mass, draws_of(space, key, 1, size)[..., 0, :, :])
+    sample = _draw_many(share * mass, uniforms(space.origin, key, 1, size)[..., 0, :, :])
     drawn = 1 / (size * xp.take_along_axis(xp.broadcast_to(share, mass.shape), sample, axis=-1))
     (chosen,) = choose_kmeans_plusplus(
         take_rows(xp, x, sample),

@@ -18,15 +18,17 @@ from kmeans_fx._trimming import left_in
 from kmeans_fx.distances import as_metric
 
 __all__ = [
+    "choose_among_candidates",
     "choose_farthest_first",
     "choose_kmeans_parallel",
     "choose_kmeans_plusplus",
     "choose_random_partition",
     "choose_random_points",
-    "draws_of",
     "mass_of",
     "next_key",
     "reach_from",
+    "reach_of_nearest",
+    "uniforms",
 ]
 
 
@@ -53,7 +55,7 @@ def choose_kmeans_plusplus(x, weights, key, *, k, metric, n_trials, trim=0.0, re
     xp = array_namespace(x=x)
     space = centred_space(x, weights, as_metric(metric), None, reduce)
     ranks = ranks_of(x, reduce)
-    draws = draws_of(space, key, k, n_trials)
+    draws = uniforms(space.origin, key, k, n_trials)
     first = ranks.draw(mass_of(x, weights, key), draws[..., 0, :1, :])[..., 0]
     plain = space.metric.embed is not None and not trim and reduce is None
     kernels = kernels_for(x, x.dtype) if plain and first.ndim == 0 else None
@@ -113,7 +115,7 @@ def choose_farthest_first(x, weights, key, *, k, metric, reduce=None):
     xp = array_namespace(x=x)
     space = centred_space(x, weights, as_metric(metric), None, reduce)
     ranks = ranks_of(x, reduce)
-    draws = draws_of(space, key, 1, 1)
+    draws = uniforms(space.origin, key, 1, 1)
     first = ranks.draw(mass_of(x, weights, key), draws[..., 0, :, :])[..., 0]
 
     def body(state):
@@ -137,32 +139,30 @@ def choose_kmeans_parallel(x, weights, key, *, k, metric, rounds, batch, reduce=
     xp = array_namespace(x=x)
     space = centred_space(x, weights, as_metric(metric), None, reduce)
     ranks = ranks_of(x, reduce)
-    draws = draws_of(space, key, rounds + 1, batch)
+    draws = uniforms(space.origin, key, rounds + 1, batch)
     first = ranks.draw(mass_of(x, weights, key), draws[..., 0, :1, :])
     candidates, reach = first, _reach_of(x, first[..., 0], space, ranks)
     for turn in range(1, rounds + 1):
         p = reach if weights is None else reach * weights
         fresh = ranks.draw(p, draws[..., turn, :, :], first)
         candidates = xp.concat([candidates, fresh], axis=-1)
-        reach = xp.minimum(reach, _reach_of_nearest(x, ranks.take(x, fresh), space))
+        reach = xp.minimum(reach, reach_of_nearest(x, ranks.take(x, fresh), space))
     rows = ranks.take(x, candidates)
     counts = ranks.total(partition(x, space.relative(rows), weights, space).stats.counts)
-    (chosen,) = choose_kmeans_plusplus(
-        rows,
-        counts,
-        *next_key(key),
-        k=k,
-        metric=metric,
-        n_trials=2 + int(math.log(k)),
-        portable=True,
-    )
+    chosen = choose_among_candidates(rows, counts, key, k, metric)
     return (xp.take_along_axis(candidates, chosen, axis=-1),)
 
 
-def draws_of(space, key, turns, trials):
-    """Draws (..., turns, trials, 2), in the accumulation dtype."""
+def choose_among_candidates(rows, counts, key, k, metric, portable=True):
+    """The last step of k-means||: k of the candidates, by weighted k-means++."""
+    options = {"k": k, "metric": metric, "n_trials": 2 + int(math.log(k)), "portable": portable}
+    return choose_kmeans_plusplus(rows, counts, *next_key(key), **options)[0]
+
+
+def uniforms(like, key, turns, trials):
+    """Draws (..., turns, trials, 2), in the dtype of ``like``."""
     xp = array_namespace(key=key)
-    like = xp.zeros((), dtype=space.origin.dtype, device=device(key))
+    like = xp.zeros((), dtype=like.dtype, device=device(key))
     return _uniform_program(like, key, r=turns, t=trials, p=2)[0]
 
 
@@ -303,8 +303,8 @@ def reach_from(x, row, space):
     return map_rows(block, (x,), row[..., None, :], 3 * x.shape[-1], space.chunk_size)[0][0]
 
 
-def _reach_of_nearest(x, rows, space):
-    """The reach from the nearest of ``rows`` (..., m, d)."""
+def reach_of_nearest(x, rows, space):
+    """The reach from the nearest of other rows (..., m, d)."""
     xp = array_namespace(x=x)
     centroids = space.mapped(rows)
     labels = partition(x, space.relative(centroids), None, space, stats=False).labels

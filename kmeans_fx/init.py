@@ -27,6 +27,7 @@ from kmeans_fx.update import ClusterStats, cluster_means
 
 __all__ = [
     "INITS",
+    "check_rounds",
     "farthest_first",
     "kmeans_coreset",
     "kmeans_parallel",
@@ -214,24 +215,20 @@ def kmeans_parallel(
     >>> kmeans_parallel(np.array([[0.0], [0.1], [9.0]]), 2, key=0).shape
     (2, 1)
     """
+    rounds, batch = check_rounds(k, rounds, oversampling)
+    options = {"metric": metric, "rounds": rounds, "batch": batch}
+    return _chosen_rows(choose_kmeans_parallel, x, k, key, weights, reduce, **options)
+
+
+def check_rounds(k, rounds, oversampling):
+    """How often k-means|| draws how many candidates."""
     rounds = check_integer("rounds", rounds, 1)
     if not oversampling > 0:
         msg = f"oversampling must be positive, got {oversampling}"
         raise ValueError(msg)
     batch = max(1, round(oversampling * check_integer("k", k, 1)))
     # At least k candidates in all, or there is nothing to choose from.
-    rounds = max(rounds, -(-(k - 1) // batch))
-    return _chosen_rows(
-        choose_kmeans_parallel,
-        x,
-        k,
-        key,
-        weights,
-        reduce,
-        metric=metric,
-        rounds=rounds,
-        batch=batch,
-    )
+    return max(rounds, -(-(k - 1) // batch)), batch
 
 
 def kmeans_coreset(x, k, /, *, key, weights=None, metric="sqeuclidean", size=None):

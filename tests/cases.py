@@ -138,6 +138,7 @@ CASES = {
     ),
     "kmeans, k_each": lambda x: kf.kmeans(x, 4, key=0, k_each=_three(x)),
     "kmeans, callback": _kmeans(callback=lambda state: False),
+    "kmeans_blocks": lambda x: kf.kmeans_blocks([x[:10, :], x[10:, :]], 3, key=0, labels=True),
     "minibatch_init": lambda x: kf.minibatch_init(_starts(x)),
     "minibatch_step": lambda x: kf.minibatch_step(x[::2, :], _learnt(x), key=0),
     "minibatch_kmeans": lambda x: kf.minibatch_kmeans(x, 3, key=0, batch_size=8, max_iter=2),

@@ -58,6 +58,8 @@ def _eager_only(reason):
 
 _CALLBACK = _eager_only("the caller is called back in an eager call only")
 _CELLS = _eager_only("the clusters of the first level have as many rows as they have")
+_BLOCKS = _eager_only("blocks are read in an eager call only, and the fit has no derivative")
+_BLOCKS |= _except(No("the fit has no derivative"), torch=("backward",))
 # The loop is in the open, because the callable cannot cross an operator's border.
 _OPEN_LOOP = _except(
     No("torch.while_loop, which runs a caller's function while compiling, has no vmap and no grad"),
@@ -107,6 +109,7 @@ ROWS = (
     Row("kmeans, reduce", _OPEN_LOOP),
     Row("kmeans, k_each", {}),
     Row("kmeans, callback", _CALLBACK),
+    Row("kmeans_blocks", _BLOCKS),
     Row("minibatch_init", {}),
     Row("minibatch_step", _NO_SLOPE),
     Row("minibatch_kmeans", _NO_SLOPE),

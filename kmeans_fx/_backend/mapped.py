@@ -4,7 +4,7 @@ from math import prod
 
 from kmeans_fx._backend.namespace import array_namespace, is_numpy_namespace
 
-__all__ = ["as_plain", "rows_together"]
+__all__ = ["as_plain", "in_memory", "rows_together"]
 
 # What one request should read from a disk: most of its time is finding the place.
 _BYTES = 1 << 16
@@ -23,3 +23,11 @@ def as_plain(array):
         return array
     xp = array_namespace(array=array)
     return xp.asarray(array, copy=False) if is_numpy_namespace(xp) else array
+
+
+def in_memory(array, span):
+    """The rows ``array[span]``: of a mapped file or another store, read here and now."""
+    rows = array[span, ...] if len(array.shape) > 1 else array[span]
+    if getattr(array, "filename", None) is None:
+        return rows
+    return array_namespace(rows=rows).asarray(as_plain(rows), copy=True)

@@ -10,6 +10,7 @@ __all__ = [
     "array_namespace",
     "as_real",
     "device",
+    "dtype_name",
     "has_numpy",
     "index_dtype",
     "is_jax_namespace",
@@ -147,7 +148,7 @@ def as_real(xp, array, name):
 
 def is_real_floating(xp, dtype):
     """Whether ``dtype`` is real floating; bfloat16 and float16 count where they exist."""
-    name = _dtype_name(dtype)
+    name = dtype_name(dtype)
     return name in ("bfloat16", "float16") or (
         name in _STANDARD_REALS or xp.isdtype(dtype, "real floating")
     )
@@ -155,7 +156,7 @@ def is_real_floating(xp, dtype):
 
 def accumulation_dtype(xp, dtype):
     """The dtype in which sums are kept: float32 for half precision, else ``dtype``."""
-    return xp.float32 if _dtype_name(dtype) in ("bfloat16", "float16") else dtype
+    return xp.float32 if dtype_name(dtype) in ("bfloat16", "float16") else dtype
 
 
 def widest(xp, array):
@@ -170,5 +171,6 @@ def index_dtype(xp, array):
     return info.default_dtypes(device=device(array))["indexing"]
 
 
-def _dtype_name(dtype):
+def dtype_name(dtype):
+    """The name that all libraries have for a dtype."""
     return str(getattr(dtype, "name", dtype)).removeprefix("torch.")

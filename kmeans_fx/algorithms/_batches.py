@@ -18,7 +18,17 @@ from kmeans_fx._backend.namespace import array_namespace, device, index_dtype
 from kmeans_fx._backend.random import fold_in, randint
 from kmeans_fx._backend.segment import take_rows
 
-__all__ = ["Plan", "Starts", "draw_sample", "first_starts", "next_starts", "plan", "take_batch"]
+__all__ = [
+    "Plan",
+    "Starts",
+    "draw_sample",
+    "first_starts",
+    "next_starts",
+    "plan",
+    "rows_of_step",
+    "sample_rows",
+    "take_batch",
+]
 
 # No counter of random_bits reaches these: the draws are not those of an init.
 _BATCHES, _SAMPLES = 3 << 32, 4 << 32
@@ -70,12 +80,18 @@ def next_starts(key, n, n_iter, rows, plan):
 def take_batch(x, weights, n_iter, rows, plan):
     """The rows and weights of step ``n_iter``."""
     xp = array_namespace(x=x)
-    turn = n_iter[..., None, None] % plan.steps
-    own = xp.take_along_axis(rows, xp.broadcast_to(turn, (*rows.shape[:-2], 1, plan.runs)), axis=-2)
-    index = _runs(xp, own[..., 0, :], plan.length, x.shape[-2])
+    index = rows_of_step(n_iter, rows, plan, x.shape[-2])
     if weights is None:
         return take_rows(xp, x, index), None
     return take_rows(xp, x, index), take_rows(xp, weights[..., None], index)[..., 0]
+
+
+def rows_of_step(n_iter, rows, plan, n):
+    """The numbers (..., runs * length) of the rows of step ``n_iter``."""
+    xp = array_namespace(rows=rows)
+    turn = n_iter[..., None, None] % plan.steps
+    own = xp.take_along_axis(rows, xp.broadcast_to(turn, (*rows.shape[:-2], 1, plan.runs)), axis=-2)
+    return _runs(xp, own[..., 0, :], plan.length, n)
 
 
 def _runs(xp, starts, length, n):
@@ -90,9 +106,13 @@ def _runs(xp, starts, length, n):
 @program("nd w", "rs:index")
 def draw_sample(x, key, *, r, s, length):
     """The numbers (r, s) of rows for r samples, each of s rows."""
-    xp = array_namespace(x=x)
-    n = x.shape[-2]
+    return (sample_rows(x.shape[-2], key, r, s, length, x),)
+
+
+def sample_rows(n, key, r, s, length, like):
+    """The numbers (r, s) of rows, of n rows that may be anywhere."""
+    xp = array_namespace(like=like)
     runs = -(-s // min(length, s))
     starts = randint(fold_in(key, _SAMPLES), (r, runs), n)
-    starts = xp.astype(starts, index_dtype(xp, x))
-    return (_runs(xp, starts, min(length, s), n)[..., :s],)
+    starts = xp.astype(starts, index_dtype(xp, like))
+    return _runs(xp, starts, min(length, s), n)[..., :s]

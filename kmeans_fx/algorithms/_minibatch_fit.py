@@ -28,7 +28,14 @@ from kmeans_fx.algorithms._samples import best_start
 from kmeans_fx.converge import NONFINITE, RUNNING
 from kmeans_fx.distances import as_metric
 
-__all__ = ["MiniBatchResult", "checked", "finish_minibatch", "fit_array", "step_minibatch"]
+__all__ = [
+    "MiniBatchResult",
+    "array_rules",
+    "checked",
+    "finish_minibatch",
+    "fit_array",
+    "step_minibatch",
+]
 
 # Share of the newest batch in the smoothed inertia: it looks back over 2 / 0.02 at most.
 _LEAST_SMOOTHING = 0.02
@@ -76,16 +83,21 @@ def fit_array(x, k, key, weights, search, rules, size, length, max_iter, labels)
     n = x.shape[0]
     centroids = best_start(x, k, words, weights, search, length)
     how = plan(n, size, length)
-    rows = how.runs * how.length
-    if rules.smoothing is None:
-        smoothing = max(_LEAST_SMOOTHING, 2 * rows / (n + 1))
-        rules = rules._replace(smoothing=min(1.0, smoothing))
-    rules = rules._replace(max_steps=max(1, max_iter * n // rows))
+    rules = array_rules(rules, n, how, max_iter)
     outputs = _minibatch_fit(
         x, weights, centroids, words, portable=_portable(rules), **rules._asdict(),
         runs=how.runs, length=how.length, steps=how.steps, l=n if labels else 0,
     )  # fmt: skip
     return checked(x, MiniBatchResult(*outputs))
+
+
+def array_rules(rules, n, how, max_iter):
+    """The Rules for drawing batches from n rows."""
+    rows = how.runs * how.length
+    if rules.smoothing is None:
+        smoothing = max(_LEAST_SMOOTHING, 2 * rows / (n + 1))
+        rules = rules._replace(smoothing=min(1.0, smoothing))
+    return rules._replace(max_steps=max(1, max_iter * n // rows))
 
 
 @program("nd n kd w", "kd l:index . k . .:index .:index")

@@ -8,6 +8,7 @@ from kmeans_fx._backend.random import as_key
 from kmeans_fx.algorithms._minibatch import initial_minibatch
 from kmeans_fx.algorithms._minibatch_fit import checked, finish_minibatch, step_minibatch
 from kmeans_fx.algorithms._samples import best_start
+from kmeans_fx.algorithms._sweeps import rows_and_weights
 from kmeans_fx.converge import MAX_ITER, RUNNING
 
 __all__ = ["fit_batches"]
@@ -72,7 +73,7 @@ def _ones(xp, x):
 
 def _rows_and_weights(batch):
     """The rows (m, d) of a batch and their weights, checked."""
-    x, weights = batch if isinstance(batch, tuple | list) else (batch, None)
+    x, weights = rows_and_weights(batch)
     xp, x = check_points(x=x)
     if x.ndim != 2:
         msg = f"x must give batches of shape (m, d), got {tuple(x.shape)}"

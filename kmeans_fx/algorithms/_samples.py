@@ -9,7 +9,7 @@ from kmeans_fx.algorithms.kmeans import initial_centroids, restart_keys
 from kmeans_fx.assign import assign
 from kmeans_fx.update import weighted_sum
 
-__all__ = ["Search", "best_start"]
+__all__ = ["Search", "best_of_samples", "best_start", "count_samples"]
 
 
 class Search(NamedTuple):
@@ -23,10 +23,15 @@ class Search(NamedTuple):
 
 def best_start(x, k, words, weights, search, length):
     """Initial centroids from a sample, or those of the best of several samples."""
+    samples = _samples(x, weights, words, search, length) if callable(search.start) else []
+    return best_of_samples(x, k, words, weights, search, samples)
+
+
+def best_of_samples(x, k, words, weights, search, samples):
+    """`best_start` of samples (rows, weights): one for each start, and one to judge them by."""
     xp = array_namespace(x=x)
     if not callable(search.start):
         return initial_centroids(xp, x, k, search.start, words, weights, search.metric)
-    samples = _samples(x, weights, words, search, length)
     keys = [words]
     if search.n_init > 1:
         (found,) = restart_keys(words, r=search.n_init)
@@ -43,10 +48,14 @@ def best_start(x, k, words, weights, search, length):
     return xp.take(xp.stack(starts), xp.argmin(left)[None], axis=0)[0, ...]
 
 
+def count_samples(search):
+    """A sample for each start, and one more to judge them by."""
+    return search.n_init + (search.n_init > 1)
+
+
 def _samples(x, weights, words, search, length):
-    """Pairs (rows, weights): a sample for each start, and one more to judge them by."""
-    xp, n = array_namespace(x=x), x.shape[0]
-    count = search.n_init + (search.n_init > 1)
+    """Pairs (rows, weights), as many as `count_samples`."""
+    xp, n, count = array_namespace(x=x), x.shape[0], count_samples(search)
     if search.size >= n:
         return [(x, weights)] * count
     (index,) = draw_sample(x, words, r=count, s=search.size, length=length)

@@ -132,15 +132,19 @@ def _needs_variance(options):
 
 
 def advance(state, labels, centroids, stats, weights, track, options):
-    """The next state: how far the iteration went, and whether it was the last."""
+    """The next state: how far the iteration went, and whether it was the last.
+
+    ``labels`` are None where nobody holds those of all rows.
+    """
     xp = array_namespace(centroids=centroids)
     shift = xp.sum((centroids - state.centroids) ** 2, axis=(-2, -1)) / state.variance
-    if options.reduce is None:
+    if labels is not None and options.reduce is None:
         moved = xp.astype(labels != state.labels, centroids.dtype)
         changed = weighted_sum(xp, moved, weights) / xp.sum(stats.counts, axis=-1)
     else:
         # Other processes see other rows, but all see the same centroids.
         changed = xp.astype(shift > 0, centroids.dtype)
+    labels = state.labels if labels is None else labels
     inertia = stats.inertia if track else state.inertia
     n_iter = state.n_iter + 1
     progress = Progress(shift, changed, inertia, state.inertia)

@@ -264,7 +264,7 @@ def minibatch_kmeans(
     rules = check_rules(
         metric, reassignment_ratio, smoothing, tol, max_no_improvement, None, chunk_size
     )
-    search = _check_search(init, n_init, init_size, k, size, metric)
+    search = check_search(init, n_init, init_size, k, size, metric)
     if hasattr(x, "shape"):
         length = None if run_length is None else check_integer("run_length", run_length, 1)
         return fit_array(x, k, key, weights, search, rules, size, length, max_iter, bool(labels))
@@ -305,7 +305,7 @@ def _check_number(name, value, most=float("inf")):
     return value
 
 
-def _check_search(init, n_init, init_size, k, batch_size, metric):
+def check_search(init, n_init, init_size, k, batch_size, metric):
     """How initial centroids are to be found."""
     n_init = check_integer("n_init", n_init, 1)
     start = check_init(init, n_init, None)

@@ -8,7 +8,15 @@ from kmeans_fx._partition import centred_space, map_rows
 from kmeans_fx.distances import METRICS, as_metric
 from kmeans_fx.metrics._clusters import broadcast, centres_of
 
-__all__ = ["calinski_harabasz", "cluster_sums", "davies_bouldin", "expected_inertia", "quotient"]
+__all__ = [
+    "calinski_harabasz",
+    "calinski_harabasz_of",
+    "cluster_sums",
+    "davies_bouldin",
+    "davies_bouldin_of",
+    "expected_inertia",
+    "quotient",
+]
 
 
 @differentiable("nd n n kd", "k k")
@@ -26,9 +34,13 @@ def davies_bouldin(x, labels, weights, *, k):
     """See `davies_bouldin_score`."""
     metric = METRICS["euclidean"]
     x, labels, share = broadcast(x, labels, weights)
-    xp = array_namespace(x=x)
     centres, _ = centres_of(x, labels, share, k, metric)
-    counts, inertia = _sums(x, labels, share, centres, k, metric)
+    return (davies_bouldin_of(centres, *_sums(x, labels, share, centres, k, metric)),)
+
+
+def davies_bouldin_of(centres, counts, inertia):
+    """The score of clusters by their centres, weights and sums of Euclidean distances."""
+    xp, metric = array_namespace(centres=centres), METRICS["euclidean"]
     radius = quotient(inertia, counts)
     gaps = metric.distance(centres[..., :, None, :], centres[..., None, :, :])
     # Centroids that coincide (a cluster with itself, too) are not compared.
@@ -36,8 +48,8 @@ def davies_bouldin(x, labels, weights, *, k):
     here = counts > 0
     both = here[..., :, None] & here[..., None, :]
     worst = xp.max(xp.where(both, likeness, xp.zeros_like(likeness)), axis=-1)
-    occupied = xp.sum(xp.astype(here, x.dtype), axis=-1)
-    return (quotient(xp.sum(worst, axis=-1), occupied),)
+    occupied = xp.sum(xp.astype(here, centres.dtype), axis=-1)
+    return quotient(xp.sum(worst, axis=-1), occupied)
 
 
 @differentiable("nd n n", ".")
@@ -48,16 +60,23 @@ def calinski_harabasz(x, labels, weights, *, k):
     xp = array_namespace(x=x)
     centres, _ = centres_of(x, labels, share, k, metric)
     counts, inertia = _sums(x, labels, share, centres, k, metric)
-    total = xp.sum(counts, axis=-1)
-    mean = xp.sum(centres * counts[..., None], axis=-2) / total[..., None]
-    between = xp.sum(counts * metric.distance(centres, mean[..., None, :]), axis=-1)
-    inside = xp.sum(inertia, axis=-1)
-    occupied = xp.sum(xp.astype(counts > 0, x.dtype), axis=-1)
-    ratio = quotient(between * (total - occupied), inside * (occupied - 1))
+    ratio = calinski_harabasz_of(centres, counts, inertia)
+    inside, total = xp.sum(inertia, axis=-1), xp.sum(counts, axis=-1)
     # The mean of equal rows is off by a rounding of their entries.
     noise = 4 * float(xp.finfo(x.dtype).eps) * xp.max(xp.abs(x), axis=(-2, -1))
     exact = inside <= total * x.shape[-1] * noise**2
     return (xp.where(exact, xp.ones_like(ratio), ratio),)
+
+
+def calinski_harabasz_of(centres, counts, inertia):
+    """The score of clusters by their centres, weights and sums of squared distances."""
+    xp, metric = array_namespace(centres=centres), METRICS["sqeuclidean"]
+    total = xp.sum(counts, axis=-1)
+    mean = xp.sum(centres * counts[..., None], axis=-2) / total[..., None]
+    between = xp.sum(counts * metric.distance(centres, mean[..., None, :]), axis=-1)
+    inside = xp.sum(inertia, axis=-1)
+    occupied = xp.sum(xp.astype(counts > 0, centres.dtype), axis=-1)
+    return quotient(between * (total - occupied), inside * (occupied - 1))
 
 
 @differentiable("nd nk n kd", ".")
