@@ -68,18 +68,12 @@ class Ranks(NamedTuple):
         The same rows as if one process had them all: see `choice` for the two draws.
         """
         xp = array_namespace(p=p)
-        if self.reduce is not None:
-            drawn, some = self._draw(xp, p, draws)
+        if self.reduce is None:
+            drawn = choice(draws, p)
+            some = None if otherwise is None else _has_mass(xp, p, drawn)
         else:
-            drawn, some = choice(draws, p), None
-        if otherwise is None:
-            return drawn
-        if some is None and not is_jax_namespace(xp):
-            # An entry of 0 is drawn only where all are 0.
-            return xp.where(xp.take_along_axis(p, drawn, axis=-1) > 0, drawn, otherwise)
-        # JAX may have the entries on several devices.
-        some = xp.any(p > 0, axis=-1) if some is None else some
-        return xp.where(some[..., None], drawn, otherwise)
+            drawn, some = self._draw(xp, p, draws)
+        return drawn if otherwise is None else xp.where(some, drawn, otherwise)
 
     def _draw(self, xp, p, draws):
         n, kind = p.shape[-1], index_dtype(xp, p)
@@ -97,7 +91,7 @@ class Ranks(NamedTuple):
         shares = self.gather(xp.sum(entries, axis=-1))
         owner, rest = _owner(xp, shares, draws[..., 1])
         number = self._of(block * size + invert(xp, entries, rest), owner == self.rank)
-        return xp.clip(number, None, self.n - 1), xp.any(sums > 0, axis=-1)
+        return xp.clip(number, None, self.n - 1), xp.any(sums > 0, axis=-1, keepdims=True)
 
     def _of(self, array, mine):
         """The array (...) of the ranks that it is of."""
@@ -106,6 +100,15 @@ class Ranks(NamedTuple):
     def masked_total(self, array, mine):
         """The sum over all ranks of what is marked."""
         return self.total(array_namespace(array=array).where(mine, array, array * 0))
+
+
+def _has_mass(xp, p, drawn):
+    """Whether any entry of ``p`` (..., n) is positive, for draws (..., t) or all together."""
+    if is_jax_namespace(xp):
+        # The entries may be on several devices.
+        return xp.any(p > 0, axis=-1, keepdims=True)
+    # An entry of 0 is drawn only where all are 0.
+    return xp.take_along_axis(p, drawn, axis=-1) > 0
 
 
 def _owner(xp, shares, draws):

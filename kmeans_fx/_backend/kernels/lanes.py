@@ -8,7 +8,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from kmeans_fx._backend.kernels.registers import Register, everywhere, pointer
+from kmeans_fx._backend.kernels.registers import Register, everywhere, loading
 
 __all__ = [
     "LANES",
@@ -46,13 +46,7 @@ def splat(_, number):
 @intrinsic
 def load(_, array, start):
     """Eight numbers of a flat array, from ``start`` on."""
-    kind = _lanes(array.dtype)
-
-    def build(context, builder, signature, given):
-        place = pointer(context, builder, array, given, kind.vector)
-        return builder.load(place, align=array.dtype.bitwidth // 8)
-
-    return kind(array, types.intp), build
+    return loading(_lanes(array.dtype), array)
 
 
 @intrinsic

@@ -17,7 +17,7 @@ __all__ = [
     "fma",
     "larger",
     "load",
-    "pointer",
+    "loading",
     "select",
     "smaller",
     "spread",
@@ -68,13 +68,7 @@ def width(typing, like):
 @intrinsic
 def load(typing, array, place):
     """The numbers of a contiguous 1-d array from a place on."""
-    kind = Register(array.dtype, _count(array.dtype))
-
-    def build(context, builder, signature, arguments):
-        place = pointer(context, builder, array, arguments, kind.vector)
-        return builder.load(place, align=array.dtype.bitwidth // 8)
-
-    return kind(array, types.intp), build
+    return loading(Register(array.dtype, _count(array.dtype)), array)
 
 
 @intrinsic
@@ -82,7 +76,7 @@ def store(typing, array, place, value):
     """Write a vector to a contiguous 1-d array from a place on."""
 
     def build(context, builder, signature, arguments):
-        place = pointer(context, builder, array, arguments, value.vector)
+        place = _pointer(context, builder, array, arguments, value.vector)
         builder.store(arguments[2], place, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
@@ -180,7 +174,17 @@ def select(typing, a, b, one, other):
     return one(a, b, one, other), build
 
 
-def pointer(context, builder, array, arguments, vector):
+def loading(kind, array):
+    """The signature and the code of an intrinsic that loads a vector of a kind."""
+
+    def build(context, builder, signature, arguments):
+        place = _pointer(context, builder, array, arguments, kind.vector)
+        return builder.load(place, align=array.dtype.bitwidth // 8)
+
+    return kind(array, types.intp), build
+
+
+def _pointer(context, builder, array, arguments, vector):
     """The address of a vector, from arguments that begin with the array and the place."""
     start = context.make_array(array)(context, builder, arguments[0]).data
     return builder.bitcast(builder.gep(start, [arguments[1]]), vector.as_pointer())
