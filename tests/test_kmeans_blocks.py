@@ -15,6 +15,7 @@ import pytest
 from kmeans_fx import CONVERGED, MAX_ITER, STOPPED, kmeans, kmeans_blocks, lloyd
 from kmeans_fx._backend.files import save_arrays
 from kmeans_fx.algorithms._sweeps import block_reader, local_sweep, read_ahead
+from kmeans_fx.metrics._block_scores import block_inertia
 
 K = 8
 # Uneven blocks, one of a single row and one without rows.
@@ -351,3 +352,10 @@ def test_weights_of_rows_that_are_absent():
     pairs = [(x[i : i + 30] + 1e6 * (i == 30), weights[i : i + 30]) for i in (0, 30, 60)]
     there = np.concatenate([x[:30], x[60:]])
     agree(kmeans_blocks(pairs, 3, key=0, init=x[:3]), lloyd(there, x[:3]), np.asarray)
+
+
+def test_one_cluster_has_an_inertia_too():
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    blocks = [(x[:20], np.zeros(20, np.int64)), (x[20:], np.zeros(10, np.int64))]
+    found = block_inertia(local_sweep(block_reader(blocks)), 1, None, "sqeuclidean")
+    np.testing.assert_allclose(found, ((x - x.mean(axis=0)) ** 2).sum())

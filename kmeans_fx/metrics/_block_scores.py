@@ -14,7 +14,7 @@ __all__ = ["block_calinski_harabasz", "block_davies_bouldin", "block_inertia"]
 def block_inertia(sweep, k, centroids, metric):
     """See `inertia`; the centroids are the means if None."""
     if centroids is None:
-        centroids = _centres(sweep, k)[0]
+        centroids = _means(sweep, k)[0]
     (inertia,) = _inertia(sweep, k, centroids, metric)
     return array_namespace(x=inertia).sum(inertia)
 
@@ -32,19 +32,26 @@ def block_calinski_harabasz(sweep, k):
 
 
 def _centres(sweep, k):
-    """The means (k, d) and the numbers of rows (k,).
+    """`_means` for a score that compares clusters.
 
     Raises
     ------
     ValueError
         If there are not 2 to n - 1 clusters.
     """
-    _, stats = sweep(label_sums, None, k, merge=add)
-    xp = array_namespace(x=stats.sums)
-    found, n = int(xp.sum(xp.astype(stats.counts > 0, xp.int32))), int(xp.sum(stats.counts))
+    means, counts = _means(sweep, k)
+    xp = array_namespace(x=counts)
+    found, n = int(xp.sum(xp.astype(counts > 0, xp.int32))), int(xp.sum(counts))
     if not 2 <= found < n:
         msg = f"labels must name 2 to n - 1 clusters for n = {n} rows, got {found}"
         raise ValueError(msg)
+    return means, counts
+
+
+def _means(sweep, k):
+    """The means (k, d) and the numbers of rows (k,)."""
+    _, stats = sweep(label_sums, None, k, merge=add)
+    xp = array_namespace(x=stats.sums)
     return cluster_means(xp, stats, xp.zeros_like(stats.sums)), stats.counts
 
 
