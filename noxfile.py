@@ -9,24 +9,19 @@ from pathlib import Path
 
 import nox
 
-nox.needs_version = ">=2026.10.20"
+nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.error_on_missing_interpreters = True
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["tests", "docs", "kernels", "lint", "typecheck", "build"]
-# Two at a time: while one waits for pip, a single process or its slowest test, another computes.
-# A session's output is printed when it ends; ``--parallel 1`` prints as it comes.
-nox.options.parallel = 2
-nox.options.allow_parallel = True
+nox.options.sessions = ["lint", "typecheck", "tests", "kernels", "docs", "build"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 # Extras of the package that a library is tested with; array-api-strict is a test dependency.
-# The longest come first, which leaves the least waiting at the end.
 EXTRAS = {
-    "jax": "[jax,cli]",
-    "torch": "[torch,cli]",
     "numpy": "[numpy,cli,images,plot]",
     "array-api-strict": "",
+    "jax": "[jax,cli]",
+    "torch": "[torch,cli]",
 }
 # XLA spends most of its time on code that is fast for large arrays: those of tests are tiny.
 QUICK_COMPILATION = {

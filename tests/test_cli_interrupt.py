@@ -17,8 +17,10 @@ pytestmark = [
 
 PENGUINS = Path(__file__).parents[1] / "kmeans_fx" / "data" / "penguins.csv"
 # Runs the command line; where a function of it is named, that says so and waits for a signal.
+# Ctrl-C acts as in a terminal, though tests that run in the background may have to ignore it.
 RUN = """
-import importlib, sys, time
+import importlib, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 module, _, name = sys.argv.pop(1).rpartition(".")
 def wait(*args, **kwargs):
     print("waiting", file=sys.stderr, flush=True)
@@ -36,14 +38,7 @@ def content(folder):
 
 def start(where, *arguments):
     command = [sys.executable, "-c", RUN, where, *map(str, arguments)]
-    return subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # As in a terminal: what runs the tests in the background may ignore Ctrl-C for all below.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def ended(process):

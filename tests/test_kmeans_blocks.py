@@ -129,6 +129,29 @@ class ArrayLike:
         return self.x[index]
 
 
+def zarr_array(x, path):
+    zarr = pytest.importorskip("zarr")
+    zarr.create_array(path, data=x, chunks=(50, 2))
+    return zarr.open_array(path, mode="r")
+
+
+def hdf5_dataset(x, path):
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", data=x, chunks=(50, 2))
+    return h5py.File(path)["x"]
+
+
+@pytest.mark.dask
+@pytest.mark.parametrize("stored", [zarr_array, hdf5_dataset])
+def test_arrays_on_disk(blobs, tmp_path, stored):
+    x = stored(blobs[0], str(tmp_path / "x"))
+    whole = kmeans_blocks(cut(blobs[0]), K, key=0)
+    for block_rows in (None, 70):
+        result = kmeans_blocks(x, K, key=0, block_rows=block_rows)
+        np.testing.assert_allclose(result.centroids, whole.centroids, rtol=1e-4)
+
+
 def test_blocks_of_a_store_are_whole_chunks():
     class Large(ArrayLike):
         def __init__(self):
