@@ -92,7 +92,11 @@ def pytest_collection_modifyitems(config, items):
 
     def chosen(item):
         alone = item.get_closest_marker("distributed") is None
-        return _backends_of(item, config) and (alone or asked)
+        names = _backends_of(item, config)
+        # A parameter can have a mark of its own, which leaves some of the test's libraries out.
+        params = item.callspec.params if hasattr(item, "callspec") else {}
+        library = str(params.get("variant")).partition(":")[0]
+        return (alone or asked) and (library in names if library in NAMESPACES else names)
 
     config.hook.pytest_deselected(items=[item for item in items if not chosen(item)])
     items[:] = [item for item in items if chosen(item)]
@@ -105,7 +109,10 @@ def _backends_of(item, config):
     """
     mark = item.get_closest_marker("backend")
     every = NAMESPACES if "variant" in item.fixturenames else ["numpy"]
-    return [name for name in config.backends if name in (mark.args if mark else every)]
+    asked = set(mark.args if mark else every)
+    if item.get_closest_marker("uncompiled"):
+        asked -= {"jax"}
+    return [name for name in config.backends if name in asked]
 
 
 @pytest.fixture

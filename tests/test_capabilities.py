@@ -43,7 +43,7 @@ def test_the_page_shows_the_table():
 
 
 # JAX's calls are tested next to its transforms, where what they compile is counted.
-@pytest.mark.backend("numpy", "array-api-strict", "torch")
+@pytest.mark.uncompiled
 @pytest.mark.parametrize("row", CASES)
 def test_call(xp, asarray, to_numpy, row):
     found = leaves(CASES[row](asarray(xp, problems()[0], "float64")))

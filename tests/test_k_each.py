@@ -33,7 +33,14 @@ def check_each(to_numpy, ours, fits):
         assert {tuple(row) for row in centroids} == {tuple(row) for row in centroids[:k]}
 
 
-@pytest.mark.parametrize("empty", ["farthest", "split", "merge", "keep"])
+@pytest.mark.parametrize(
+    "empty",
+    [
+        "farthest",
+        "merge",
+        *(pytest.param(e, marks=pytest.mark.uncompiled) for e in ("split", "keep")),
+    ],
+)
 def test_a_batch_is_a_loop(xp, asarray, to_numpy, empty):
     x, starts = (asarray(xp, a) for a in problems())
     ours = lloyd(x, starts, empty=empty, k_each=asarray(xp, K_EACH))
@@ -41,6 +48,7 @@ def test_a_batch_is_a_loop(xp, asarray, to_numpy, empty):
     check_each(to_numpy, ours, fits)
 
 
+@pytest.mark.uncompiled
 @pytest.mark.parametrize("metric", ["manhattan", Metric(squares)], ids=["manhattan", "own"])
 def test_other_metrics(xp, asarray, to_numpy, metric):
     x, starts = (asarray(xp, a) for a in problems())

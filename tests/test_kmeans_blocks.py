@@ -35,12 +35,10 @@ def agree(ours, theirs, to_numpy, tol=1e-5):
     assert int(ours.status) == int(theirs.status)
 
 
-# What JAX would compile anew for every option is the same arithmetic.
-UNCOMPILED = pytest.mark.backend("numpy", "array-api-strict", "torch")
-
-
-@pytest.mark.parametrize("init", ["k-means||", pytest.param("k-means++", marks=UNCOMPILED)])
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    "init", ["k-means||", pytest.param("k-means++", marks=pytest.mark.uncompiled)]
+)
+@pytest.mark.parametrize("weighted", [pytest.param(False, marks=pytest.mark.uncompiled), True])
 def test_equals_the_fit_in_memory(xp, asarray, to_numpy, blobs, init, weighted):
     x = asarray(xp, blobs[0])
     weights = asarray(xp, np.arange(600) % 3 * 1.0) if weighted else None
@@ -53,10 +51,10 @@ def test_equals_the_fit_in_memory(xp, asarray, to_numpy, blobs, init, weighted):
 
 @pytest.mark.parametrize("options", [
     {"empty": "farthest"},
-    pytest.param({"empty": "split"}, marks=UNCOMPILED),
-    pytest.param({"empty": "merge"}, marks=UNCOMPILED),
-    pytest.param({"empty": "keep", "tol": 0}, marks=UNCOMPILED),
-    pytest.param({"metric": "cosine"}, marks=UNCOMPILED),
+    pytest.param({"empty": "split"}, marks=pytest.mark.uncompiled),
+    pytest.param({"empty": "merge"}, marks=pytest.mark.uncompiled),
+    pytest.param({"empty": "keep", "tol": 0}, marks=pytest.mark.uncompiled),
+    pytest.param({"metric": "cosine"}, marks=pytest.mark.uncompiled),
     {"max_iter": 2, "history": True},
 ])  # fmt: skip
 def test_options_are_those_of_lloyd(xp, asarray, to_numpy, blobs, options):

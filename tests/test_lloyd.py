@@ -98,7 +98,12 @@ def pixels():
 
 @pytest.mark.parametrize(
     ("name", "k", "weighted"),
-    [("digits", 10, False), ("iris", 3, True), ("pixels", 16, False), ("pixels", 16, True)],
+    [
+        ("digits", 10, False),
+        pytest.param("iris", 3, True, marks=pytest.mark.uncompiled),
+        pytest.param("pixels", 16, False, marks=pytest.mark.uncompiled),
+        ("pixels", 16, True),
+    ],
 )
 def test_equals_scikit_learn(xp, asarray, to_numpy, request, dtype, name, k, weighted):
     x = pixels() if name == "pixels" else request.getfixturevalue(name)[0]

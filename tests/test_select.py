@@ -43,6 +43,7 @@ def read(to_numpy, result):
     return type(result)(*(to_numpy(field) for field in result))
 
 
+@pytest.mark.uncompiled
 @pytest.mark.usefixtures("linalg")
 def test_a_sweep_says_what_the_scores_of_its_labels_are(xp, asarray, to_numpy):
     x = three()

@@ -128,7 +128,9 @@ def test_normal_numbers_are_normal():
         np.testing.assert_allclose(np.mean(values**power), moment, atol=0.08)
 
 
-@pytest.mark.parametrize("scheme", ["bootstrap", "subsample"])
+@pytest.mark.parametrize(
+    "scheme", [pytest.param("bootstrap", marks=pytest.mark.uncompiled), "subsample"]
+)
 def test_real_clusters_are_found_again_and_cut_ones_are_not(xp, asarray, to_numpy, scheme):
     """Three groups are stable as three; as four, one is cut in two, another one each time."""
     x = asarray(xp, three(60))
@@ -177,6 +179,7 @@ def test_batches_do_not_matter(monkeypatch):
 # ---- noise
 
 
+@pytest.mark.uncompiled
 def test_noise_of_the_size_of_the_gaps_dissolves_clusters(xp, asarray, to_numpy):
     x = asarray(xp, three())
     little, much = (
@@ -198,6 +201,7 @@ def test_noise_has_the_deviation_asked_for():
 # ---- outliers
 
 
+@pytest.mark.uncompiled
 def test_outliers_that_pull_a_centroid_are_seen(xp, asarray, to_numpy):
     x = three()
     x[:2] = [[-40.0, 2.0], [-35.0, 0.0]]
