@@ -192,11 +192,11 @@ def _passed_through(x, base):
 SURROGATES = {"straight_through_assign": _passed_through}
 
 
-# What the deepest composition is made of is run in a session of its own.
+# What deeper ones are made of is run in a session of its own; all other tests are jitted, too.
+PARTS = {"jax": ("jit", "vmap", "jvp"), "torch": ("compile", "compile(vmap)", "compile(grad)")}
+# So is, of a call with an option, all that is slow to compile but the deepest.
+SLOW = {"jax": ("grad", "hessian"), "torch": ("compile, backward",)}
 DEEPEST = {"jax": "jit(vmap(grad))", "torch": "compile(vmap(grad))"}
-PARTS = {"jax": ("vmap", "jvp"), "torch": ("compile(vmap)", "compile(grad)")}
-# So is what else is slow to compile, of a call with an option: it is tested without the option.
-OTHERS = {"jax": ("jit", "grad", "hessian"), "torch": ("compile", "compile, backward")}
 
 
 def claims(backend, transforms):
@@ -221,7 +221,7 @@ def refusals(backend, *, raises):
 
 def _cell(backend, row, transform):
     option = ", " in row.call and (backend, DEEPEST[backend]) not in row.no
-    parts = PARTS[backend] + (OTHERS[backend] if option else ())
+    parts = PARTS[backend] + (SLOW[backend] if option else ())
     marks = [pytest.mark.part] if transform in parts else []
     return pytest.param(row.call, transform, id=f"{transform}-{row.call}", marks=marks)
 
