@@ -429,6 +429,8 @@ def test_an_iteration_is_one_all_reduce(told):
     # Numbers of rows, of all and of a batch, key and centroids before; a centroid that moves to a
     # row; the inertia after.
     assert messages == n_iter + 4 + 4 + 1
+    # In the order of the scores.
+    assert int(told[0]["scores/messages"]) == 3 + 4 + 4 + 5 + 6 + 3
 
 
 @pytest.mark.parametrize("name", ["kmeans", "implicit", "unrolled"])

@@ -118,7 +118,10 @@ class AllReduce:
 
 def _differentiable_sum(buffer, group):
     if not hasattr(functional, "all_reduce_backward"):
-        msg = f"a derivative over several processes needs a newer PyTorch than {torch.__version__}"
+        msg = (
+            "a derivative over several processes needs a newer PyTorch than "
+            f"{torch.__version__}; without one, call this under torch.no_grad()"
+        )
         raise NotImplementedError(msg)
     group = dist.group.WORLD if group is None else group
     return functional.wait_tensor(functional.all_reduce(buffer, "sum", group))

@@ -55,6 +55,9 @@ def silhouette_samples(x, labels, /, *, metric="euclidean", k=None, weights=None
     a block, which is that of a cluster, unless the block holds parts of two: in float32
     clusters 1000 times as far apart as they are wide ask for float64.
 
+    For all distances, rows that lie on several devices are brought to each of them.
+    `simplified_silhouette_score` and the metrics of O(n k d) leave them where they are.
+
     Differentiable in ``x`` and ``weights``, with the n^2 distances held for reverse mode.
 
     References
