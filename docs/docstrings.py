@@ -1,9 +1,12 @@
 """Validate the docstring of every public name with numpydoc: ``python -m docs.docstrings``."""
 
+import ast
 import inspect
 import sys
+from pathlib import Path
 
 from numpydoc.docscrape import get_doc_object
+from numpydoc.hooks.validate_docstrings import AstValidator
 from numpydoc.validate import validate
 
 import kmeans_fx
@@ -34,11 +37,40 @@ def public_objects(module):
             yield f"{module.__name__}.{name}", item
 
 
+def public_nodes(path):
+    """Names, syntax trees and module of what a file's ``__all__`` names."""
+    module = ast.parse(path.read_text(encoding="utf-8"))
+    named = {item.value for item in ast.walk(_all_of(module)) if isinstance(item, ast.Constant)}
+    for node in module.body:
+        if getattr(node, "name", None) in named:
+            yield f"{path.stem}.{node.name}", node, module
+
+
+def _all_of(module):
+    for node in module.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id="__all__")], value=value):
+                return value
+    return ast.List([])
+
+
+def faults():
+    """Names, whether they are of a class, and what numpydoc finds in their docstrings."""
+    for name, item in public_objects(kmeans_fx):
+        yield name, inspect.isclass(item), validate(get_doc_object(item))["errors"]
+    # Each of these imports an engine that need not be here, so they are read.
+    for path in sorted((Path(kmeans_fx.__file__).parent / "distributed").glob("[!_]*.py")):
+        for name, node, module in public_nodes(path):
+            tree = {"ast_node": node, "filename": path, "ancestry": [module]}
+            is_class = isinstance(node, ast.ClassDef)
+            yield name, is_class, validate(f"distributed.{name}", AstValidator, **tree)["errors"]
+
+
 def complaints():
     """Yield one line for each rule that a public docstring breaks."""
-    for name, item in public_objects(kmeans_fx):
-        for code, message in validate(get_doc_object(item))["errors"]:
-            as_attributes = code == "PR01" and inspect.isclass(item)  # a NamedTuple's fields
+    for name, is_class, errors in faults():
+        for code, message in errors:
+            as_attributes = code == "PR01" and is_class  # a NamedTuple's fields
             if code not in ALLOWED and not as_attributes:
                 yield f"{name}: {code} {message}"
 

@@ -8,11 +8,24 @@ import math
 from typing import Any, NamedTuple
 
 from kmeans_fx._backend.namespace import array_namespace, device, index_dtype, is_jax_namespace
-from kmeans_fx._backend.random import choice, invert
+from kmeans_fx._backend.random import choice, fold_in, invert
 from kmeans_fx._backend.segment import segment_sum, take_rows
+from kmeans_fx._backend.transform import tracks_gradients
 from kmeans_fx.update import ClusterStats
 
-__all__ = ["Ranks", "agreed", "from_first", "knows_ranks", "ranks_of", "rows_of_all", "total"]
+__all__ = [
+    "Ranks",
+    "agreed",
+    "from_first",
+    "knows_ranks",
+    "own_key",
+    "ranks_of",
+    "rows_of_all",
+    "total",
+]
+
+# No counter of random_bits reaches this: the draws of a rank are not those of all.
+_STREAM = 5 << 32
 
 
 class Ranks(NamedTuple):
@@ -26,6 +39,10 @@ class Ranks(NamedTuple):
     def total(self, array):
         """The sum of an array (..., m) over all ranks."""
         return total(array, self.reduce)
+
+    def share(self, m, n):
+        """How many of m rows are of this process, which has n, where each gives in proportion."""
+        return -(-m * n // self.n)
 
     def gather(self, array):
         """The arrays (...) of all ranks side by side, (..., size)."""
@@ -167,6 +184,11 @@ def ranks_of(x, reduce):
     return Ranks(reduce, reduce.rank, sum(counts), sum(counts[: reduce.rank]))
 
 
+def own_key(key, reduce):
+    """A key for draws of this process alone."""
+    return key if reduce is None else fold_in(fold_in(key, _STREAM), reduce.rank)
+
+
 def rows_of_all(x, reduce):
     """The number of rows on all ranks; infinite where the reduction cannot tell."""
     if reduce is None:
@@ -183,11 +205,11 @@ def from_first(array, reduce):
     return Ranks(reduce, reduce.rank, 0, 0).masked_total(array, first)
 
 
-def agreed(reduce, check):
+def agreed(reduce, check, **facts):
     """The result (xp, x, ...) of ``check()``, once the checks of all ranks have passed.
 
-    An error on one rank would leave the others waiting. A reduction that has
-    ``agree(facts, error)`` tells them.
+    An error on one rank, or other messages because of an argument that is not the same,
+    would leave the others waiting. A reduction that has ``agree(facts, error)`` tells them.
     """
     tell = getattr(reduce, "agree", None)
     if tell is None:
@@ -198,5 +220,10 @@ def agreed(reduce, check):
         tell({}, error)
         raise
     x = result[1]
-    tell({"columns of x": x.shape[-1], "dtype of x": str(x.dtype)}, None)
+    own = {
+        "columns of x": x.shape[-1],
+        "dtype of x": str(x.dtype),
+        "whether x has derivatives": tracks_gradients(x),
+    }
+    tell(own | facts, None)
     return result

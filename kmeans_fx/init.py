@@ -397,7 +397,7 @@ def _check(x, key, weights, reduce=None):
 
 def _chosen_rows(choose, x, k, key, weights, reduce, **options):
     """The rows of all ranks whose numbers a program chooses."""
-    _, x, key, weights = agreed(reduce, lambda: _check(x, key, weights, reduce))
+    _, x, key, weights = agreed(reduce, lambda: _check(x, key, weights, reduce), k=k)
     metric = options.get("metric", "sqeuclidean")
     portable = reduce is not None or metric is as_metric(metric)
     ranks = ranks_of(x, reduce)

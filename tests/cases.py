@@ -76,6 +76,10 @@ def _soft(**options):
     return lambda x: kf.soft_kmeans(x, 3, key=0, temperature=5.0, tol=1e-20, **options)
 
 
+def _soft_of_two(x):
+    return _soft(init=_starts(x), reduce=_twice, max_iter=30)(x)
+
+
 def _near(x):
     """Centroids that are no rows."""
     return _starts(x) + 1.0
@@ -164,6 +168,7 @@ CASES = {
     "anomaly_threshold": lambda x: kf.anomaly_threshold(x[:, 0], weights=_weights(x)),
     "soft_kmeans": _soft(),
     'soft_kmeans, gradient="unrolled"': _soft(gradient="unrolled", max_iter=3),
+    "soft_kmeans, reduce": _soft_of_two,
     "fuzzy_cmeans": lambda x: kf.fuzzy_cmeans(x, 3, key=0, tol=1e-20),
     "fuzzy_assign": lambda x: kf.fuzzy_assign(x, _near(x)),
     "straight_through_assign": lambda x: kf.straight_through_assign(x, _near(x), temperature=10.0),

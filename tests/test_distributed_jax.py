@@ -56,8 +56,31 @@ def starts(x):
     return jnp.linspace(0.0, 30.0, K)[:, None] * jnp.ones((1, D))
 
 
+def and_nowhere(centroids):
+    """The last two are too far away to be anyone's nearest."""
+    return centroids.at[-2:].add(1000.0)
+
+
 def sides(x):
     return (x[:, 0] > 15).astype(int)
+
+
+def scores(x, reduce):
+    """All that are sums over the rows."""
+    import jax.numpy as jnp
+
+    two = {"k": 2, "reduce": reduce}
+    certain = jnp.stack([x[:, 0] <= 15, x[:, 0] > 15], axis=-1).astype(x.dtype)
+    values = [
+        metrics.inertia(x, sides(x), **two),
+        metrics.davies_bouldin_score(x, sides(x), **two),
+        metrics.calinski_harabasz_score(x, sides(x), **two),
+        metrics.simplified_silhouette_score(x, sides(x), **two),
+        metrics.silhouette_score(x, sides(x), metric="sqeuclidean", **two),
+        metrics.silhouette_score(x, sides(x), metric="cosine", weights=x[:, 0] ** 2, **two),
+        metrics.soft_inertia(x, certain, reduce=reduce),
+    ]
+    return jnp.stack(values)
 
 
 def of(result):
@@ -75,10 +98,12 @@ SHARDED = {
     "farthest_first": lambda x: kf.farthest_first(x, K, key=0),
     "soft_kmeans": lambda x: kf.soft_kmeans(x, 3, key=0, init=starts(x)[:3] + 1.0, max_iter=5),
     "minibatch_step": lambda x: kf.minibatch_step(x, kf.minibatch_init(starts(x)), key=0),
+    "minibatch_kmeans": lambda x: kf.minibatch_kmeans(x, 4, key=0, batch_size=64, max_iter=2),
     "stream_step": lambda x: kf.stream_step(x, kf.stream_init(starts(x)), half_life=2),
     "assign": lambda x: kf.assign(x, starts(x), chunk_size=16).distances,
     "cluster_stats": lambda x: kf.cluster_stats(x, sides(x), 2),
     "inertia": lambda x: metrics.inertia(x, sides(x), k=2),
+    "silhouette": lambda x: metrics.silhouette_score(x, sides(x), k=2, metric="sqeuclidean"),
     "davies_bouldin": lambda x: metrics.davies_bouldin_score(x, sides(x), k=2),
     "calinski_harabasz": lambda x: metrics.calinski_harabasz_score(x, sides(x), k=2),
     "simplified_silhouette": lambda x: metrics.simplified_silhouette_score(x, sides(x), k=2),
@@ -96,7 +121,15 @@ def exchanges(text, names="all-gather|all-to-all|collective-permute|all-reduce|r
 
 
 # Each has its own way through the library; the others share one of them.
-EXPLICIT = ["kmeans", "soft_kmeans", "minibatch_step", "assign", "cluster_stats", "davies_bouldin"]
+EXPLICIT = [
+    "kmeans",
+    "soft_kmeans",
+    "minibatch_step",
+    "minibatch_kmeans",
+    "assign",
+    "cluster_stats",
+    "davies_bouldin",
+]
 
 
 @pytest.mark.parametrize(
@@ -109,8 +142,10 @@ def test_sharded_rows_stay_where_they_are(rows, kind, name):
     function = SHARDED[name]
     x = spread(rows, make_mesh(kind))
     compiled = jax.jit(function).lower(x).compile()
-    for mine, whole in zip(of(compiled(x)), alone(rows, name), strict=True):
+    result = compiled(x)
+    for mine, whole in zip(of(result), alone(rows, name), strict=True):
         np.testing.assert_allclose(mine, whole, rtol=2e-5, atol=1e-4)
+    assert tuple(getattr(result, "labels", x).sharding.spec) == ("rows",)
     # One row of each device, a few candidates or blocks of sqrt(n) numbers, never n of anything.
     moved = [size for kind, size, _ in exchanges(compiled.as_text()) if kind != "all-reduce"]
     assert max(moved, default=0) <= 4 * D
@@ -178,14 +213,24 @@ SHARED = {
     "farthest_first": lambda x, reduce: kf.farthest_first(x, K, key=0, reduce=reduce),
     "minibatch_step": lambda x, reduce: (
         kf.minibatch_step(
-            x, kf.minibatch_init(starts(x)), key=0, reassignment_ratio=0, tol=0.1, reduce=reduce
+            x, kf.minibatch_init(and_nowhere(starts(x))), key=0, tol=0.1, reduce=reduce
         ).centroids
     ),
+    "minibatch_kmeans": lambda x, reduce: (
+        kf.minibatch_kmeans(
+            x, 4, key=0, batch_size=N, init_size=N, n_init=2, max_iter=4, reduce=reduce
+        ).inertia
+    ),
+    "scores": scores,
     "stream_step": lambda x, reduce: (
         kf.stream_step(
             x, kf.stream_init(starts(x)), half_life=100, unit="rows", reduce=reduce
         ).centroids
     ),
+    "soft_kmeans": lambda x, reduce: (
+        kf.soft_kmeans(x, 4, key=0, temperature=8.0, schedule=(4,), reduce=reduce).centroids
+    ),
+    "fuzzy_cmeans": lambda x, reduce: kf.fuzzy_cmeans(x, 4, key=0, reduce=reduce).objective,
 }
 
 
@@ -196,13 +241,75 @@ def test_shards_find_what_one_device_does(rows, mesh, name):
     np.testing.assert_allclose(mine, whole, rtol=2e-5, atol=1e-4)
 
 
-def test_an_iteration_is_one_psum(rows, mesh):
-    def fit(x, reduce):
-        return kf.lloyd(x, starts(x), empty="keep", chunk_size=16, reduce=reduce).centroids
+LOOPS = {
+    "lloyd": lambda x, reduce: (
+        kf.lloyd(x, starts(x), empty="keep", chunk_size=16, reduce=reduce).centroids
+    ),
+    "soft_kmeans": lambda x, reduce: (
+        kf.soft_kmeans(x, K, key=0, init=starts(x), chunk_size=16, reduce=reduce).centroids
+    ),
+    "minibatch_kmeans": lambda x, reduce: (
+        kf.minibatch_kmeans(
+            x, K, key=0, init=starts(x), batch_size=64, reassignment_ratio=0, reduce=reduce
+        ).centroids
+    ),
+}
 
-    compiled = per_shard(fit, mesh).lower(spread(rows, mesh)).compile()
+
+@pytest.mark.parametrize("name", LOOPS)
+def test_an_iteration_is_one_psum(rows, mesh, name):
+    compiled = per_shard(LOOPS[name], mesh).lower(spread(rows, mesh)).compile()
     looped = [e for e in exchanges(compiled.as_text()) if e[2]]
     assert looped == [("all-reduce", K * (D + 1) + 1, True)]
+
+
+def test_the_silhouette_of_all_pairs_says_what_to_take(rows):
+    from kmeans_fx.distributed.jax import PSum
+
+    x = rows_on_one(rows)
+    with pytest.raises(ValueError, match="simplified_silhouette_score compares them"):
+        metrics.silhouette_score(x, sides(x), k=2, reduce=PSum("rows"))
+    with pytest.raises(ValueError, match="k must be given with reduce="):
+        metrics.inertia(x, sides(x), reduce=PSum("rows"))
+
+
+SLOPES = {
+    "kmeans": lambda x, reduce: loss(kf.kmeans(x, 4, key=0, empty="split", reduce=reduce)),
+    "implicit": lambda x, reduce: loss(
+        kf.soft_kmeans(x, 3, key=0, temperature=40.0, init=starts(x)[::2], reduce=reduce)
+    ),
+    "unrolled": lambda x, reduce: loss(
+        kf.fuzzy_cmeans(
+            x, 3, key=0, init=starts(x)[::2], max_iter=3, gradient="unrolled", reduce=reduce
+        )
+    ),
+    "davies_bouldin_score": lambda x, reduce: metrics.davies_bouldin_score(
+        x, sides(x), k=2, reduce=reduce
+    ),
+}
+
+
+def loss(result):
+    """A number that depends on the centroids and on the objective."""
+    centroids, _, objective, *_ = result
+    return (centroids[0] - 2 * centroids[1]).sum() + objective / N
+
+
+@pytest.mark.parametrize("name", SLOPES)
+def test_derivatives_in_a_shard_map(rows, name):
+    import jax
+    from jax.sharding import PartitionSpec as P
+
+    from kmeans_fx.distributed.jax import PSum
+
+    def slope(x, reduce):
+        return jax.grad(lambda x: SLOPES[name](x, reduce))(x)
+
+    mesh = make_mesh("Auto")
+    mapped = partial(jax.shard_map, mesh=mesh, in_specs=P("rows"), out_specs=P("rows"))
+    mine = jax.jit(mapped(partial(slope, reduce=PSum("rows"))))(spread(rows, mesh))
+    whole = slope(rows_on_one(rows), None)
+    np.testing.assert_allclose(mine, whole, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("where", ["x", "weights"])
@@ -264,13 +371,15 @@ import jax, numpy as np
 address, rank, path = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 jax.config.update("jax_cpu_collectives_implementation", "gloo")
 jax.distributed.initialize(address, 2, rank)
-from kmeans_fx import kmeans, lloyd
+from kmeans_fx import kmeans, lloyd, minibatch_kmeans
 from kmeans_fx.distributed.jax import pad_rows
 x = np.load(path)
 mesh = jax.make_mesh((jax.device_count(),), ("rows",))
 told = {"devices": jax.device_count()}
 even, weights = pad_rows(np.array_split(x, 2)[rank], mesh)
 told["kmeans"] = jax.jit(lambda x: kmeans(x, 6, key=0).centroids)(even).tolist()
+fit = jax.jit(lambda x: minibatch_kmeans(x, 4, key=0, batch_size=64, max_iter=2).centroids)
+told["minibatch_kmeans"] = fit(even).tolist()
 uneven, weights = pad_rows(np.split(x, [100])[rank], mesh)
 start = jax.numpy.linspace(0.0, 30.0, 6)[:, None] * jax.numpy.ones((1, 5))
 fit = jax.jit(lambda x, weights: lloyd(x, start, weights=weights).centroids)
@@ -319,6 +428,8 @@ def test_two_processes_find_what_one_does(rows, told):
         assert one["devices"] == 4
         whole = kf.kmeans(x, K, key=0).centroids
         np.testing.assert_allclose(one["kmeans"], whole, rtol=2e-5, atol=1e-4)
+        whole = SHARDED["minibatch_kmeans"](x).centroids
+        np.testing.assert_allclose(one["minibatch_kmeans"], whole, rtol=2e-5, atol=1e-4)
         np.testing.assert_allclose(one["lloyd"], kf.lloyd(x, starts(x)).centroids, atol=1e-4)
 
 

@@ -389,6 +389,14 @@ REFUSED = [
     ),
     (lambda a: minibatch_kmeans(a(X * np.nan), 2, key=0), "x must be finite"),
     (lambda a: minibatch_kmeans([a(X), a(X * np.nan)], 2, key=0, init_size=2), "x must be finite"),
+    (
+        lambda a: minibatch_kmeans([a(X)], 2, key=0, reassignment_ratio=0, reduce=print),
+        "x must be an array with reduce=; for batches of your own call minibatch_step",
+    ),
+    (
+        lambda a: minibatch_kmeans(a(X), 2, key=0, reduce=print),
+        "reassignment_ratio must be 0 if reduce has no rank and no size, got 0.01",
+    ),
 ]
 
 

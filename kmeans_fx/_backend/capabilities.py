@@ -131,6 +131,7 @@ ROWS = (
     Row("anomaly_threshold", {}),
     Row("soft_kmeans", {}),
     Row('soft_kmeans, gradient="unrolled"', {}),
+    Row("soft_kmeans, reduce", _OPEN_LOOP),
     Row("fuzzy_cmeans", {}),
     Row("fuzzy_assign", {}),
     Row("straight_through_assign", {}),

@@ -25,6 +25,9 @@ def check_points(**points):
     """The namespace, and the points (..., n, d) as real numbers; n and d at least 1."""
     xp = array_namespace(**points)
     ((name, x),) = points.items()
+    if type(x).__name__ == "DTensor":
+        msg = f"{name} must be no DTensor: give {name}.to_local(), and reduce= over its group"
+        raise TypeError(msg)
     if x.ndim < 2:
         msg = f"{name} must have shape (..., n, d), got {tuple(x.shape)}"
         raise ValueError(msg)

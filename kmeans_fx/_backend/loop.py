@@ -1,7 +1,7 @@
 """Loops and branches: one name, a body per way of running, each saying what it supports."""
 
 from kmeans_fx._backend.namespace import array_namespace, is_jax_namespace, is_torch_namespace
-from kmeans_fx._backend.sharding import as_varying
+from kmeans_fx._backend.sharding import as_varying, as_varying_alike
 
 __all__ = ["cond", "repeat", "select", "while_loop"]
 
@@ -57,7 +57,7 @@ def cond(predicate, if_true, if_false, operand):
     if predicate.ndim == 0 and is_jax_namespace(xp):
         from jax import lax
 
-        return lax.cond(predicate, if_true, if_false, operand)
+        return lax.cond(predicate, *as_varying_alike((if_true, if_false), operand), operand)
     if is_jax_namespace(xp) or not _readable(predicate):
         return select(predicate, if_true(operand), if_false(operand))
     if not bool(xp.any(predicate)):

@@ -6,7 +6,7 @@ from math import gcd
 
 from kmeans_fx._backend.namespace import is_jax_namespace
 
-__all__ = ["as_varying", "by_compiler", "compiled_placement", "row_parts"]
+__all__ = ["as_varying", "as_varying_alike", "by_compiler", "compiled_placement", "row_parts"]
 
 
 def row_parts(n):
@@ -29,21 +29,43 @@ def as_varying(step, state):
     In a shard_map the type of an array says along which axes of the mesh its values differ,
     and what a loop begins with must have the types that it ends with.
     """
-    mesh = _context_mesh()
-    if mesh is None or not mesh.manual_axes:
+    if not _in_shard_map():
         return state
     import jax
 
-    def cast(old, new):
-        axes = tuple(_varying(new) - _varying(jax.typeof(old)))
-        return jax.lax.pcast(old, axes, to="varying") if axes else old
-
     # What varies may make more vary in the next turn.
     for _ in jax.tree.leaves(state):
-        before, state = state, jax.tree.map(cast, state, jax.eval_shape(step, state))
+        before, state = state, jax.tree.map(_cast, state, jax.eval_shape(step, state))
         if all(map(operator.is_, jax.tree.leaves(before), jax.tree.leaves(state))):
             break
     return state
+
+
+def as_varying_alike(functions, operand):
+    """JAX: branches of a condition, whose results must have the same types in a shard_map."""
+    if not _in_shard_map():
+        return functions
+    import jax
+
+    kinds = [jax.eval_shape(function, operand) for function in functions]
+
+    def widened(function):
+        return lambda operand: jax.tree.map(_cast, function(operand), *kinds)
+
+    return [widened(function) for function in functions]
+
+
+def _in_shard_map():
+    mesh = _context_mesh()
+    return mesh is not None and bool(mesh.manual_axes)
+
+
+def _cast(array, *kinds):
+    """An array that varies along all axes along which one of the types does."""
+    import jax
+
+    axes = frozenset().union(*map(_varying, kinds)) - _varying(jax.typeof(array))
+    return jax.lax.pcast(array, tuple(axes), to="varying") if axes else array
 
 
 def _varying(kind):

@@ -27,7 +27,7 @@ def fit_drawn_batches(sweep, seen, k, words, search, rules, size, length, max_it
     xp = array_namespace(like=like)
     centroids = sampled_start(sweep, like, k, words, seen.layout, search, length)
     how = plan(n, size, length)
-    rules = array_rules(rules, n, how, max_iter)
+    rules = array_rules(rules, n, how.runs * how.length, max_iter)
     centroids = xp.astype(centroids, accumulation_dtype(xp, like.dtype), copy=False)
     state = initial_minibatch(centroids, rules.metric)
     starts = first_starts(state.n_iter, how)
@@ -41,7 +41,7 @@ def fit_drawn_batches(sweep, seen, k, words, search, rules, size, length, max_it
             batches = _fetch_steps(sweep, state.n_iter, starts, how, steps, seen.layout)
         rows, weights = batches.pop(0)
         state = step_minibatch(rows, weights, words, state, rules)
-    return checked(like, finish_minibatch(like, None, state, rules, labels=False))
+    return checked(like, finish_minibatch(like, state, rules))
 
 
 def _fetch_steps(sweep, n_iter, starts, how, steps, layout):

@@ -12,6 +12,7 @@ from kmeans_fx._backend.namespace import array_namespace
 from kmeans_fx._backend.pairs import squared_block
 from kmeans_fx._backend.transform import stop_gradient
 from kmeans_fx._partition import map_rows
+from kmeans_fx._ranks import total
 from kmeans_fx._soft import positive_part, softmax_and_log
 from kmeans_fx.update import ClusterStats, cluster_means, weighted_sum
 
@@ -72,7 +73,7 @@ def _floor(squares):
 KINDS = {"soft": Kind(_soft, _soft_slopes, 0.0), "fuzzy": Kind(_fuzzy, _fuzzy_slopes, 1.0)}
 
 
-def move(x, centroids, weights, parameter, space, kind):
+def move(x, centroids, weights, parameter, space, kind, reduce=None):
     """The means of the rows by their pulls, total pulls (..., k), and the objective (...).
 
     The centroids are relative to the origin; one that nothing pulls stays.
@@ -90,8 +91,9 @@ def move(x, centroids, weights, parameter, space, kind):
 
     columns = 4 * centroids.shape[-2] + 3 * x.shape[-1]
     _, totals = map_rows(block, (x, weights), centroids, columns, space.chunk_size)
-    sums, pulls, objective = totals
-    return cluster_means(xp, ClusterStats(sums, pulls, None), centroids), pulls, objective
+    stats = ClusterStats(*totals)
+    stats = stats if reduce is None else reduce(stats)
+    return cluster_means(xp, stats, centroids), stats.counts, stats.inertia
 
 
 class Final(NamedTuple):
@@ -101,7 +103,7 @@ class Final(NamedTuple):
     objective: Any
 
 
-def finish(x, centroids, weights, parameter, space, kind):
+def finish(x, centroids, weights, parameter, space, kind, reduce=None):
     """Labels, and the objective by distances of which nothing is cancelled."""
     xp = array_namespace(x=x)
     memberships = KINDS[kind].memberships
@@ -115,4 +117,4 @@ def finish(x, centroids, weights, parameter, space, kind):
 
     columns = centroids.shape[-2] * (x.shape[-1] + 4)
     (labels,), (objective,) = map_rows(block, (x, weights), centroids, columns, space.chunk_size)
-    return Final(labels, objective)
+    return Final(labels, total(objective[..., None], reduce)[..., 0])

@@ -4,10 +4,11 @@ from typing import Any, NamedTuple
 
 from kmeans_fx._backend.loop import cond
 from kmeans_fx._backend.namespace import array_namespace, device, index_dtype
-from kmeans_fx._backend.random import fold_in, uniform
-from kmeans_fx._backend.segment import take_rows
+from kmeans_fx._backend.random import fold_in
 from kmeans_fx._partition import Space, centred_space, variance
+from kmeans_fx._ranks import ranks_of
 from kmeans_fx.algorithms._online import learn, local_space
+from kmeans_fx.algorithms._race import first_in_race
 from kmeans_fx.converge import CONVERGED, MAX_ITER, NONFINITE, RUNNING
 from kmeans_fx.distances import as_metric
 
@@ -116,36 +117,26 @@ def _reassign(x, weights, key, state, placed, due, rules):
     counts = placed.counts
     most = xp.max(counts, axis=-1, keepdims=True)
     starved = (counts < rules.reassignment_ratio * most) & due[..., None]
-    limit, k = x.shape[-2] // 2, counts.shape[-1]
-    if k > limit:
-        # So many rows are not there for: the most starved come first.
-        rank = xp.argsort(xp.argsort(counts, axis=-1, stable=True), axis=-1, stable=True)
-        starved = starved & (rank < limit)
 
     def place(now):
-        order = _random_order(x, weights, fold_in(fold_in(key, _STREAM), state.n_iter))
-        turn = xp.cumulative_sum(xp.astype(starved, order.dtype), axis=-1) - 1
-        turn = xp.clip(turn, 0, x.shape[-2] - 1)
+        ranks = ranks_of(x, rules.reduce)
+        limit, k = ranks.n // 2, counts.shape[-1]
+        moving, m = starved, max(1, min(limit, k))
+        if k > limit:
+            # So many rows are not there for: the most starved come first.
+            rank = xp.argsort(xp.argsort(counts, axis=-1, stable=True), axis=-1, stable=True)
+            moving = starved & (rank < limit)
+        stream = fold_in(fold_in(key, _STREAM), state.n_iter)
+        order = first_in_race(x, weights, stream, m, ranks)
+        turn = xp.clip(xp.cumulative_sum(xp.astype(moving, order.dtype), axis=-1) - 1, 0, m - 1)
         order, turn = _broadcast(xp, order, turn)
-        rows = take_rows(xp, x, xp.take_along_axis(order, turn, axis=-1))
+        rows = ranks.take(x, xp.take_along_axis(order, turn, axis=-1))
         space, shift = local_space(state, as_metric(rules.metric), None)
-        fresh = xp.where(starved[..., None], space.rows(rows) + shift, now.centroids)
-        least = xp.min(xp.where(starved, most, counts), axis=-1, keepdims=True)
-        return _Placed(fresh, xp.where(starved, least, counts))
+        fresh = xp.where(moving[..., None], space.rows(rows) + shift, now.centroids)
+        least = xp.min(xp.where(moving, most, counts), axis=-1, keepdims=True)
+        return _Placed(fresh, xp.where(moving, least, counts))
 
     return cond(xp.any(starved, axis=-1), place, lambda now: now, placed)
-
-
-def _random_order(x, weights, key):
-    """The rows (..., n) in an order drawn by weight: a race of exponential clocks."""
-    xp = array_namespace(x=x)
-    dtype = array_namespace(x=x).float32 if weights is None else weights.dtype
-    # From (0, 1], so that only an absent row is never there.
-    clocks = -xp.log(1.0 - uniform(key, (x.shape[-2],), dtype))
-    if weights is not None:
-        safe = xp.where(weights > 0, weights, xp.ones_like(weights))
-        clocks = xp.where(weights > 0, clocks / safe, xp.full_like(weights, xp.inf))
-    return xp.argsort(clocks, axis=-1, stable=True)
 
 
 def _broadcast(xp, order, turn):

@@ -35,7 +35,7 @@ def fit_batches(batches, k, key, search, rules, max_iter):
             break
     if int(state.status) == RUNNING:
         state = state._replace(status=xp.full_like(state.status, MAX_ITER))
-    return checked(x, finish_minibatch(x, None, state, rules, labels=False))
+    return checked(x, finish_minibatch(x, state, rules))
 
 
 def _learn_all(batches, words, state, rules):

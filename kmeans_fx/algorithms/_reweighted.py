@@ -18,10 +18,11 @@ from kmeans_fx._backend.random import as_key, uniform
 from kmeans_fx._backend.transform import stop_gradient, tracks_gradients, with_slope
 from kmeans_fx._implicit import at_fixed_point
 from kmeans_fx._partition import Space, centred_space, variance
+from kmeans_fx._ranks import agreed, from_first, rows_of_all
 from kmeans_fx._soft import check_parameter
 from kmeans_fx.algorithms._memberships import KINDS, finish, move
 from kmeans_fx.algorithms._sensitivity import response
-from kmeans_fx.algorithms.kmeans import check_init, initial_centroids
+from kmeans_fx.algorithms.kmeans import check_start, initial_centroids, shared_start
 from kmeans_fx.assign import check_chunk_size
 from kmeans_fx.converge import CONVERGED, MAX_ITER, NONFINITE, RUNNING, centroid_shift
 from kmeans_fx.distances import METRICS
@@ -34,40 +35,59 @@ _STEP = 0.01
 
 
 def reweighted_means(
-    x, k, kind, parameter, *, key, init, weights, schedule, max_iter, tol, gradient, chunk_size
+    x,
+    k,
+    kind,
+    parameter,
+    *,
+    key,
+    init,
+    weights,
+    schedule,
+    max_iter,
+    tol,
+    gradient,
+    chunk_size,
+    reduce,
 ):
     """Centroids, labels, objective, n_iter and status of checked arguments.
 
     ``parameter`` is the name and the value of the parameter of the kind.
     """
-    xp, x = check_points(x=x)
-    k = check_k(k, x)
-    weights = check_weights(xp, x, weights)
-    check_finite(x=x)
-    value = check_parameter(x, KINDS[kind].bound, **dict([parameter]))
-    check_option("gradient", gradient, ("implicit", "unrolled"))
-    options = {
-        "kind": kind,
-        "max_iter": check_integer("max_iter", max_iter, 1),
-        "tol": centroid_shift(tol).bound,
-        "schedule": _check_schedule(schedule),
-        "chunk_size": check_chunk_size(chunk_size),
-    }
-    words = as_key(key, xp, device(x))
-    centroids = initial_centroids(
-        xp, x, k, check_init(init, 1, None), words, weights, "sqeuclidean"
-    )
+
+    def check():
+        xp, rows = check_points(x=x)
+        shares = check_weights(xp, rows, weights, of_all=reduce is None)
+        check_finite(x=rows)
+        value = check_parameter(rows, KINDS[kind].bound, **dict([parameter]))
+        check_option("gradient", gradient, ("implicit", "unrolled"))
+        options = {
+            "kind": kind,
+            "max_iter": check_integer("max_iter", max_iter, 1),
+            "tol": centroid_shift(tol).bound,
+            "schedule": _check_schedule(schedule),
+            "chunk_size": check_chunk_size(chunk_size),
+            "reduce": reduce,
+        }
+        start = check_start(xp, rows, k, init, 1, reduce)
+        return xp, rows, shares, value, start, as_key(key, xp, device(rows)), options
+
+    xp, x, weights, value, start, words, options = agreed(reduce, check, k=k)
+    k = check_k(k, x, rows_of_all(x, reduce))
+    words, start = from_first(words, reduce), shared_start(start, reduce)
+    centroids = initial_centroids(xp, x, k, start, words, weights, "sqeuclidean")
     noise = None
     if schedule:
         (noise,) = _noise(centroids, words, s=len(options["schedule"]))
     fit = _search if gradient == "implicit" else _unrolled
+    options["portable"] = reduce is not None
     centroids, *rest = fit(x, centroids, weights, value, noise, **options)
     centroids = xp.astype(centroids, x.dtype, copy=False)
     if gradient == "unrolled" or not tracks_gradients(x, weights, value):
         return (centroids, *rest)
     labels, objective, *counters = rest
     arrays = (x, weights, value, centroids)
-    centroids, objective = with_slope(_solution(kind), (centroids, objective), arrays)
+    centroids, objective = with_slope(_solution(kind, reduce), (centroids, objective), arrays)
     return (centroids, labels, objective, *counters)
 
 
@@ -128,17 +148,18 @@ def _unrolled(x, centroids, weights, parameter, noise, *, max_iter, tol, **optio
     return _anneal(run, x, centroids, weights, parameter, noise, **options)
 
 
-def _anneal(run, x, centroids, weights, parameter, noise, *, kind, schedule, chunk_size):
+def _anneal(run, x, centroids, weights, parameter, noise, *, kind, schedule, chunk_size, reduce):
     """Run at every multiple of the parameter, then at the parameter itself."""
     xp = array_namespace(x=x)
-    space = centred_space(stop_gradient(x), stop_gradient(weights), _SQEUCLIDEAN, chunk_size)
-    spread = variance(stop_gradient(x), stop_gradient(weights), space)
+    rows, shares = stop_gradient(x), stop_gradient(weights)
+    space = centred_space(rows, shares, _SQEUCLIDEAN, chunk_size, reduce)
+    spread = variance(rows, shares, space, reduce)
     spread = xp.where(spread > 0, spread, xp.ones_like(spread))
-    state = _initial(xp, x, centroids, weights, parameter, space, kind)
+    state = _initial(xp, x, centroids, weights, parameter, space, kind, reduce)
 
     def step_at(value):
         def step(centroids):
-            moved, _, _ = move(x, centroids, weights, value, space, kind)
+            moved, _, _ = move(x, centroids, weights, value, space, kind, reduce)
             return moved, xp.sum((moved - centroids) ** 2, axis=(-2, -1)) / spread
 
         return step
@@ -151,20 +172,22 @@ def _anneal(run, x, centroids, weights, parameter, noise, *, kind, schedule, chu
         state = _State(state.centroids + apart, state.stage * 0, state.n_iter, again)
     state = run(step_at(parameter), state)
     rounded = xp.astype(xp.astype(space.absolute(state.centroids), x.dtype), spread.dtype)
-    final = finish(x, space.relative(rounded), weights, parameter, space, kind)
+    final = finish(x, space.relative(rounded), weights, parameter, space, kind, reduce)
     bad = ~xp.isfinite(final.objective)
     status = xp.where(bad, xp.full_like(state.status, NONFINITE), state.status)
     return rounded, final.labels, final.objective, state.n_iter, status
 
 
-def _initial(xp, x, centroids, weights, parameter, space, kind):
+def _initial(xp, x, centroids, weights, parameter, space, kind, reduce):
     leads = [x.shape[:-2], centroids.shape[:-2], parameter.shape]
     usable = xp.isfinite(xp.sum(space.origin, axis=-1))
     usable = usable & xp.all(xp.isfinite(centroids), axis=(-2, -1))
     usable = usable & (parameter > KINDS[kind].bound) & xp.isfinite(parameter)
     if weights is not None:
         leads.append(weights.shape[:-1])
-        usable = usable & xp.all(weights >= 0, axis=-1) & (xp.sum(weights, axis=-1) > 0)
+        if reduce is None:
+            # With reduce= the origin tells, the same on all ranks.
+            usable = usable & xp.all(weights >= 0, axis=-1) & (xp.sum(weights, axis=-1) > 0)
     batch = broadcast_shapes(*map(tuple, leads))
     zero = xp.zeros(batch, dtype=index_dtype(xp, x), device=device(x))
     status = xp.where(xp.broadcast_to(usable, batch), zero + RUNNING, zero + NONFINITE)
@@ -184,7 +207,7 @@ def _advance(state, centroids, shift, max_iter, tol):
     return _State(centroids, stage, state.n_iter + 1, status)
 
 
-def _solution(kind):
+def _solution(kind, reduce):
     """The function that has the derivatives of centroids and objective at the fixed point."""
 
     def solution(x, weights, parameter, centroids):
@@ -195,11 +218,11 @@ def _solution(kind):
         space = Space(_SQEUCLIDEAN, xp.mean(absolute, axis=-2), None)
         fixed = space.relative(absolute)
         rows, shares, value = (stop_gradient(a) for a in (x, weights, parameter))
-        _, pulls, _ = move(rows, fixed, shares, value, space, kind)
-        apply_inverse = response(rows, fixed, shares, value, pulls, space, kind)
+        _, pulls, _ = move(rows, fixed, shares, value, space, kind, reduce)
+        apply_inverse = response(rows, fixed, shares, value, pulls, space, kind, reduce)
 
         def again(point):
-            return move(x, point, weights, parameter, space, kind)
+            return move(x, point, weights, parameter, space, kind, reduce)
 
         point = at_fixed_point(lambda point: again(point)[0], fixed, apply_inverse)
         _, _, objective = again(point)

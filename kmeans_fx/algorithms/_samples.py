@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from kmeans_fx._backend.namespace import array_namespace
 from kmeans_fx._backend.segment import take_rows
+from kmeans_fx._ranks import own_key, ranks_of, total
 from kmeans_fx.algorithms._batches import draw_sample
 from kmeans_fx.algorithms.kmeans import initial_centroids, restart_keys
 from kmeans_fx.assign import assign
@@ -13,12 +14,16 @@ __all__ = ["Search", "best_of_samples", "best_start", "count_samples"]
 
 
 class Search(NamedTuple):
-    """How initial centroids are found: a callable or an array, and so many samples."""
+    """How initial centroids are found: a callable or an array, and so many samples.
+
+    With ``reduce`` a sample has rows of all ranks, each of which holds its own part.
+    """
 
     start: Any
     n_init: int
     size: int
     metric: Any
+    reduce: Any = None
 
 
 def best_start(x, k, words, weights, search, length):
@@ -45,6 +50,7 @@ def best_of_samples(x, k, words, weights, search, samples):
     rows, shares = samples[-1]
     left = [assign(rows, start, metric=search.metric).distances for start in starts]
     left = xp.stack([weighted_sum(xp, distances, shares) for distances in left])
+    left = total(left, search.reduce)
     return xp.take(xp.stack(starts), xp.argmin(left)[None], axis=0)[0, ...]
 
 
@@ -56,9 +62,11 @@ def count_samples(search):
 def _samples(x, weights, words, search, length):
     """Pairs (rows, weights), as many as `count_samples`."""
     xp, n, count = array_namespace(x=x), x.shape[0], count_samples(search)
-    if search.size >= n:
+    size = ranks_of(x, search.reduce).share(search.size, n)
+    if size >= n:
         return [(x, weights)] * count
-    (index,) = draw_sample(x, words, r=count, s=search.size, length=length)
+    key = own_key(words, search.reduce)
+    (index,) = draw_sample(x, key, r=count, s=size, length=length)
 
     def sample(rows):
         return take_rows(xp, x, rows), None if weights is None else xp.take(weights, rows)

@@ -5,12 +5,13 @@ from kmeans_fx._backend.namespace import array_namespace, device
 from kmeans_fx._backend.pairs import squared_block
 from kmeans_fx._implicit import guarded_inverse
 from kmeans_fx._partition import map_rows
+from kmeans_fx._ranks import total
 from kmeans_fx.algorithms._memberships import KINDS
 
 __all__ = ["response"]
 
 
-def response(x, centroids, weights, parameter, pulls, space, kind):
+def response(x, centroids, weights, parameter, pulls, space, kind, reduce=None):
     """The function from moves F(c) - c (..., k, d) to those of the fixed point.
 
     It applies (I - dF/dc)^-1. With pulls Q_j, row weights w and the slopes a, b of the
@@ -18,8 +19,9 @@ def response(x, centroids, weights, parameter, pulls, space, kind):
 
         Q_j dF_j/dc_l = H_jl = sum_i w_i a_ij b_il (delta_jl - u_il) (x_i - c_j)(x_i - c_l)^T.
 
-    H is symmetric, a second derivative of the objective. So is the matrix inverted here,
-    I - Q^-1/2 H Q^-1/2, and positive definite at a strict minimum.
+    H is a second derivative of the objective, a sum over the rows of all ranks: symmetric.
+    So is the matrix inverted here, I - Q^-1/2 H Q^-1/2, and positive definite at a strict
+    minimum.
     """
     xp = array_namespace(x=x)
     k, d = centroids.shape[-2:]
@@ -31,6 +33,7 @@ def response(x, centroids, weights, parameter, pulls, space, kind):
     arrays = [x, centroids, weights, parameter, space.origin]
     # A batch in groups, because one problem alone is in blocks of rows.
     (slopes,) = map_members(each, arrays, [2, 2, 1, 0, 1], 2 * x.shape[-2] * k * d)
+    slopes = total(slopes, reduce)
     scale = xp.sqrt(xp.where(pulls > 0, pulls, xp.ones_like(pulls)))[..., None]
     roots = xp.broadcast_to(scale, (*scale.shape[:-1], d))
     roots = xp.reshape(roots, (*scale.shape[:-2], k * d))

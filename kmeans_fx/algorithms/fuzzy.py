@@ -90,6 +90,7 @@ def fuzzy_cmeans(
     tol=1e-8,
     gradient="implicit",
     chunk_size=None,
+    reduce=None,
 ):
     """Fuzzy c-means: alternate memberships and the means of rows by their powers.
 
@@ -105,7 +106,7 @@ def fuzzy_cmeans(
         As for `kmeans`.
     weights : array (..., n), optional
         Not negative. A row of weight m acts as m copies of it, of weight 0 as none.
-    max_iter, tol, gradient, chunk_size
+    max_iter, tol, gradient, chunk_size, reduce
         As for `soft_kmeans`.
 
     Returns
@@ -149,5 +150,6 @@ def fuzzy_cmeans(
             tol=tol,
             gradient=gradient,
             chunk_size=chunk_size,
+            reduce=reduce,
         )
     )

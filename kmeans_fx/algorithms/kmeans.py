@@ -21,7 +21,15 @@ from kmeans_fx.algorithms._options import check_options
 from kmeans_fx.algorithms.lloyd import fit
 from kmeans_fx.init import INITS, kmeans_coreset, random_partition
 
-__all__ = ["best_fit", "check_init", "initial_centroids", "kmeans", "restart_keys"]
+__all__ = [
+    "best_fit",
+    "check_init",
+    "check_start",
+    "initial_centroids",
+    "kmeans",
+    "restart_keys",
+    "shared_start",
+]
 
 
 def kmeans(
@@ -133,12 +141,12 @@ def kmeans(
             callback,
             history,
         )
-        start = check_init(init, check_integer("n_init", n_init, 1), reduce)
+        start = check_start(xp, rows, k, init, check_integer("n_init", n_init, 1), reduce)
         return xp, rows, shares, as_key(key, xp, device(rows)), options, start
 
-    xp, x, weights, words, options, start = agreed(reduce, check)
+    xp, x, weights, words, options, start = agreed(reduce, check, k=k, n_init=n_init)
     k = check_k(k, x, rows_of_all(x, reduce))
-    words = from_first(words, reduce)
+    words, start = from_first(words, reduce), shared_start(start, reduce)
     k_each = check_k_each(xp, x, k_each, k)
     search = check_search(search, options, k_each)
     together = callback is None
@@ -178,6 +186,21 @@ def check_init(init, n_init, reduce):
     return init
 
 
+def check_start(xp, x, k, init, n_init, reduce):
+    """`check_init`, with an array of k centroids in the dtype of x."""
+    start = check_init(init, n_init, reduce)
+    return start if callable(start) else _check_centroids(xp, x, k, start)
+
+
+def _check_centroids(xp, x, k, init):
+    centroids = check_features(xp, x, init=init)
+    if centroids.shape[-2] != k:
+        msg = f"init must give k = {k} centroids, got {centroids.shape[-2]}"
+        raise ValueError(msg)
+    check_finite(init=centroids)
+    return centroids
+
+
 def _of_all_ranks(init, reduce):
     """An init of the package that draws from the rows of all ranks; another's on rank 0."""
     if _takes_metric(init):
@@ -189,6 +212,11 @@ def _of_all_ranks(init, reduce):
     return lambda *args, **options: from_first(init(*args, **options), reduce)
 
 
+def shared_start(start, reduce):
+    """A start for all ranks: of arrays of centroids, that of the first one."""
+    return start if callable(start) else from_first(start, reduce)
+
+
 def _takes_metric(start):
     """Whether a start is one of the package's own, by itself or with options."""
     return getattr(start, "func", start) in INITS.values()
@@ -196,17 +224,10 @@ def _takes_metric(start):
 
 def initial_centroids(xp, x, k, start, words, weights, metric):
     """The centroids to start from: those that are given, or those that ``start`` finds."""
-    if not callable(start):
-        centroids = check_features(xp, x, init=start)
-    elif _takes_metric(start):
+    if callable(start) and _takes_metric(start):
         return start(x, k, key=words, weights=weights, metric=metric)
-    else:
-        centroids = check_features(xp, x, init=start(x, k, key=words, weights=weights))
-    if centroids.shape[-2] != k:
-        msg = f"init must give k = {k} centroids, got {centroids.shape[-2]}"
-        raise ValueError(msg)
-    check_finite(init=centroids)
-    return centroids
+    given = start(x, k, key=words, weights=weights) if callable(start) else start
+    return _check_centroids(xp, x, k, given)
 
 
 def _side_by_side(xp, x, k, start, keys, weights, metric, run):

@@ -327,7 +327,8 @@ def lloyd(
         )
         return xp, rows, start, shares, options
 
-    xp, x, centroids, weights, options = agreed(reduce, check)
+    same = {"shape of centroids": getattr(centroids, "shape", None)}
+    xp, x, centroids, weights, options = agreed(reduce, check, **same)
     _check_size(x, centroids, reduce)
     centroids = from_first(centroids, reduce)
     if callback is not None and max(x.ndim, centroids.ndim) > 2:

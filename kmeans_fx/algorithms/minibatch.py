@@ -10,6 +10,7 @@ from kmeans_fx._backend.checks import (
 )
 from kmeans_fx._backend.namespace import device
 from kmeans_fx._backend.random import as_key
+from kmeans_fx._ranks import knows_ranks
 from kmeans_fx.algorithms._minibatch import MiniBatchState, Rules, initial_minibatch
 from kmeans_fx.algorithms._minibatch_fit import MiniBatchResult, fit_array, step_minibatch
 from kmeans_fx.algorithms._minibatch_iterable import fit_batches
@@ -105,8 +106,8 @@ def minibatch_step(
     chunk_size : int, optional
         As for `lloyd`.
     reduce : callable, optional
-        As for `lloyd`: ``x`` is the part of the batch that this process has. Then
-        ``reassignment_ratio`` must be 0.
+        As for `lloyd`: ``x`` is the part of the batch that this process has. Without a
+        ``rank`` and a ``size`` it needs a ``reassignment_ratio`` of 0.
 
     Returns
     -------
@@ -135,13 +136,8 @@ def minibatch_step(
     xp, x = check_points(x=x)
     check_features(xp, x, state=state.centroids)
     weights = check_weights(xp, x, weights, of_all=reduce is None)
-    if reduce is not None and reassignment_ratio != 0:
-        msg = f"reassignment_ratio must be 0 with reduce=, got {reassignment_ratio}"
-        raise ValueError(msg)
-    rules = check_rules(
-        metric, reassignment_ratio, smoothing, tol, max_no_improvement, max_steps, chunk_size
-    )
-    rules = rules._replace(reduce=reduce)
+    stop = (tol, max_no_improvement, max_steps)
+    rules = check_rules(metric, reassignment_ratio, smoothing, *stop, chunk_size, reduce)
     return step_minibatch(x, weights, as_key(key, xp, device(x)), state, rules)
 
 
@@ -165,6 +161,7 @@ def minibatch_kmeans(
     smoothing=None,
     labels=True,
     chunk_size=None,
+    reduce=None,
 ):
     """k-means from batches, with memory for one batch: of an array, a file or a stream.
 
@@ -216,6 +213,10 @@ def minibatch_kmeans(
         batches of an iterable are gone by then.
     chunk_size : int, optional
         As for `lloyd`.
+    reduce : callable, optional
+        As for `lloyd`, one of `kmeans_fx.distributed`: ``x`` is an array of those rows that
+        this process has. Of a batch or a sample every process draws its part, in
+        proportion to its rows.
 
     Returns
     -------
@@ -231,7 +232,8 @@ def minibatch_kmeans(
 
     Notes
     -----
-    With ``batch_size`` of at least n, every batch is all rows.
+    With ``batch_size`` of at least n, every batch is all rows. Then, and with an
+    ``init_size`` of at least n, a fit with ``reduce`` is that of one process.
 
     A run begins at a row drawn uniformly, and goes on from the first row after the last,
     so all rows are equally likely in a batch. If neighbours in the file are alike,
@@ -261,13 +263,15 @@ def minibatch_kmeans(
     """
     k, size = check_integer("k", k, 1), check_integer("batch_size", batch_size, 1)
     max_iter = check_integer("max_iter", max_iter, 1)
-    rules = check_rules(
-        metric, reassignment_ratio, smoothing, tol, max_no_improvement, None, chunk_size
-    )
-    search = check_search(init, n_init, init_size, k, size, metric)
+    stop = (tol, max_no_improvement, None)
+    rules = check_rules(metric, reassignment_ratio, smoothing, *stop, chunk_size, reduce)
+    search = check_search(init, n_init, init_size, k, size, metric, reduce)
     if hasattr(x, "shape"):
         length = None if run_length is None else check_integer("run_length", run_length, 1)
         return fit_array(x, k, key, weights, search, rules, size, length, max_iter, bool(labels))
+    if reduce is not None:
+        msg = "x must be an array with reduce=; for batches of your own call minibatch_step"
+        raise ValueError(msg)
     if weights is not None:
         msg = "weights must come with the batches, as pairs (rows, weights), if x is an iterable"
         raise ValueError(msg)
@@ -277,10 +281,15 @@ def minibatch_kmeans(
     return fit_batches(x, k, key, search, rules, max_iter)
 
 
-def check_rules(metric, ratio, smoothing, tol, max_no_improvement, max_steps, chunk_size):
+def check_rules(
+    metric, ratio, smoothing, tol, max_no_improvement, max_steps, chunk_size, reduce=None
+):
     """The Rules of a call, or an error that names the argument."""
     check_online_metric(metric)
     ratio = _check_number("reassignment_ratio", ratio, most=1.0)
+    if ratio > 0 and reduce is not None and not knows_ranks(reduce):
+        msg = f"reassignment_ratio must be 0 if reduce has no rank and no size, got {ratio}"
+        raise ValueError(msg)
     tol = _check_number("tol", tol)
     if smoothing is not None:
         smoothing = _check_number("smoothing", smoothing, most=1.0)
@@ -291,8 +300,8 @@ def check_rules(metric, ratio, smoothing, tol, max_no_improvement, max_steps, ch
         max_no_improvement = check_integer("max_no_improvement", max_no_improvement, 1)
     if max_steps is not None:
         max_steps = check_integer("max_steps", max_steps, 1)
-    chunk_size = check_chunk_size(chunk_size)
-    return Rules(metric, ratio, smoothing, tol, max_no_improvement, max_steps, chunk_size)
+    stop = (tol, max_no_improvement, max_steps)
+    return Rules(metric, ratio, smoothing, *stop, check_chunk_size(chunk_size), reduce)
 
 
 def _check_number(name, value, most=float("inf")):
@@ -305,9 +314,9 @@ def _check_number(name, value, most=float("inf")):
     return value
 
 
-def check_search(init, n_init, init_size, k, batch_size, metric):
+def check_search(init, n_init, init_size, k, batch_size, metric, reduce=None):
     """How initial centroids are to be found."""
     n_init = check_integer("n_init", n_init, 1)
-    start = check_init(init, n_init, None)
+    start = check_init(init, n_init, reduce)
     size = max(3 * batch_size, 3 * k) if init_size is None else init_size
-    return Search(start, n_init, check_integer("init_size", size, k), metric)
+    return Search(start, n_init, check_integer("init_size", size, k), metric, reduce)

@@ -46,6 +46,7 @@ def soft_kmeans(
     tol=1e-8,
     gradient="implicit",
     chunk_size=None,
+    reduce=None,
 ):
     """Soft k-means at a temperature, or annealed down to it.
 
@@ -76,6 +77,8 @@ def soft_kmeans(
         Where derivatives come from: the equations of the fixed point, or every step.
     chunk_size : int, optional
         Rows that are held against all centroids at a time; chosen by the cache if None.
+    reduce : callable, optional
+        As for `lloyd`: each process holds some of the rows.
 
     Returns
     -------
@@ -126,5 +129,6 @@ def soft_kmeans(
             tol=tol,
             gradient=gradient,
             chunk_size=chunk_size,
+            reduce=reduce,
         )
     )

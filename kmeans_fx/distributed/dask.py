@@ -61,10 +61,12 @@ def kmeans(
     ----------
     x : dask.array.Array (n, d)
         Of blocks of NumPy, CuPy or PyTorch. Lengths of blocks need not be known.
-    k, key, init, init_size, metric, max_iter, tol, chunk_size, callback, history, empty, checkpoint
-        As for `kmeans_blocks`. The callback and the checkpoint are on the client.
+    k, key, init, init_size
+        As for `kmeans_blocks`.
     weights : dask.array.Array (n,), optional
         Not negative.
+    metric, max_iter, tol, chunk_size, callback, history, empty, checkpoint
+        As for `kmeans_blocks`. The callback and the checkpoint are on the client.
     client : distributed.Client, optional
         The one in use, or a cluster of this machine's cores for this call, if None.
     persist : bool
@@ -156,12 +158,18 @@ def minibatch_kmeans(
 
     Parameters
     ----------
-    x, weights, client, persist
+    x : dask.array.Array (n, d)
         As for `kmeans`.
-    k, key, init, n_init, init_size, metric, batch_size, run_length, max_iter, tol
+    k, key, init, n_init, init_size
         As for `minibatch_kmeans`.
-    max_no_improvement, reassignment_ratio, smoothing, chunk_size
+    weights : dask.array.Array (n,), optional
+        Not negative.
+    metric, batch_size, run_length, max_iter, tol, max_no_improvement
         As for `minibatch_kmeans`.
+    reassignment_ratio, smoothing, chunk_size
+        As for `minibatch_kmeans`.
+    client, persist
+        As for `kmeans`.
 
     Returns
     -------

@@ -5,6 +5,7 @@ Every process calls the same function with its own rows and ``reduce=AllReduce()
 
 import torch
 import torch.distributed as dist
+from torch.distributed import _functional_collectives as functional
 
 from kmeans_fx.distributed._packing import pack, unpack
 
@@ -30,7 +31,9 @@ class AllReduce:
     centroids after every iteration, bit for bit, and stop together. They may have
     different numbers of rows, in the order of the ranks.
 
-    Called on `ClusterStats` of your own it adds them, and has no derivative.
+    Differentiable where PyTorch's functional collectives are: ``backward()`` gives the
+    derivative of the sum of the losses of all processes. All must call it, on losses of the
+    same results.
 
     An argument that a rank refuses (values that are not finite, no rows, other columns or
     another dtype than rank 0) is an error on all ranks. If a process dies, the others get
@@ -63,10 +66,12 @@ class AllReduce:
 
     def __call__(self, stats):
         """The sum of the statistics over the ranks."""
+        buffer = pack(stats)
+        if torch.is_grad_enabled() and buffer.requires_grad:
+            return unpack(self._together(_differentiable_sum, buffer, self.group), stats)
         with torch.no_grad():
-            buffer = pack(stats)
             self._together(dist.all_reduce, buffer, group=self.group)
-            return unpack(buffer, stats)
+        return unpack(buffer, stats)
 
     def agree(self, facts, error):
         """Raise on all ranks if one has an error, or facts that are not those of rank 0.
@@ -102,10 +107,21 @@ class AllReduce:
 
     def _together(self, collective, *args, **options):
         try:
-            collective(*args, **options)
+            return collective(*args, **options)
         except RuntimeError as error:
             msg = (
                 f"rank {self.rank} of {self.size} waited in vain for the others: a process has "
                 "died, or did not call the same function within the timeout of the group"
             )
             raise RuntimeError(msg) from error
+
+
+def _differentiable_sum(buffer, group):
+    if not hasattr(functional, "all_reduce_backward"):
+        msg = (
+            "a derivative over several processes needs a newer PyTorch than "
+            f"{torch.__version__}; without one, call this under torch.no_grad()"
+        )
+        raise NotImplementedError(msg)
+    group = dist.group.WORLD if group is None else group
+    return functional.wait_tensor(functional.all_reduce(buffer, "sum", group))

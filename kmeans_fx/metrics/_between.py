@@ -14,6 +14,7 @@ from kmeans_fx._backend.namespace import array_namespace, device
 from kmeans_fx._backend.pairs import euclidean_block, rows_per_tile, squared_block
 from kmeans_fx._backend.segment import segment_sum, take_rows
 from kmeans_fx._partition import map_rows
+from kmeans_fx._ranks import total
 from kmeans_fx.distances import METRICS
 from kmeans_fx.metrics._clusters import centres_of
 
@@ -103,9 +104,9 @@ def copies(metric, weight):
 def _centre(rows, weight):
     """Weighted mean (..., 1, d) of a block."""
     xp = array_namespace(rows=rows)
-    total = xp.sum(weight, axis=-1)[..., None, None]
+    mass = xp.sum(weight, axis=-1)[..., None, None]
     sums = xp.sum(rows * weight[..., None], axis=-2, keepdims=True)
-    return sums / xp.where(total > 0, total, xp.ones_like(total))
+    return sums / xp.where(mass > 0, mass, xp.ones_like(mass))
 
 
 def _front(array, axis):
@@ -128,7 +129,7 @@ class Spread(NamedTuple):
     counts: Any
 
 
-def spread_of(x, labels, weights, k, embed):
+def spread_of(x, labels, weights, k, embed, reduce=None):
     """The Spread of every cluster of mapped rows ``x``; rows of zeros are at distance 1 of all.
 
     ``embed`` says whether the rows are directions (cosine), where a row of zeros has none.
@@ -138,16 +139,16 @@ def spread_of(x, labels, weights, k, embed):
     ones = xp.ones(labels.shape, dtype=x.dtype, device=device(x))
     share = ones if weights is None else weights * ones
     directed = share if not embed else share * xp.astype(xp.any(x != 0, axis=-1), x.dtype)
-    centres, counts = centres_of(x, labels, directed, k, metric)
+    centres, counts = centres_of(x, labels, directed, k, metric, reduce)
     squares = metric.distance(x, take_rows(xp, centres, labels)) * directed
-    inertia = segment_sum(squares[..., None], labels, k)[..., 0]
+    inertia = total(segment_sum(squares[..., None], labels, k)[..., 0], reduce)
     if not embed:
         one = xp.ones_like(counts)
         return Spread(centres, one, inertia / xp.where(counts > 0, counts, one), counts)
-    total = segment_sum(share[..., None], labels, k)[..., 0]
-    whole = xp.where(total > 0, total, xp.ones_like(total))
+    sizes = total(segment_sum(share[..., None], labels, k)[..., 0], reduce)
+    whole = xp.where(sizes > 0, sizes, xp.ones_like(sizes))
     # Half the squared chord, and 1 for the rows of zeros.
-    return Spread(centres, counts / (2 * whole), (inertia / 2 + total - counts) / whole, total)
+    return Spread(centres, counts / (2 * whole), (inertia / 2 + sizes - counts) / whole, sizes)
 
 
 def own_and_other(x, labels, spread):

@@ -19,6 +19,7 @@ from kmeans_fx._backend.namespace import (
 from kmeans_fx._backend.segment import segment_stats, segment_sum
 from kmeans_fx._backend.transform import is_concrete
 from kmeans_fx._partition import centred_space, cluster_centres, map_rows
+from kmeans_fx._ranks import agreed, rows_of_all, total
 from kmeans_fx.metrics._labels import number, within
 from kmeans_fx.update import ClusterStats
 
@@ -34,7 +35,10 @@ __all__ = [
 
 
 class Clustering(NamedTuple):
-    """Checked rows, labels from 0 to k - 1, weights; whether traced labels are in range."""
+    """Checked rows, labels from 0 to k - 1, weights; whether traced labels are in range.
+
+    With ``reduce`` the rows are some of those of all ranks.
+    """
 
     x: Any
     labels: Any
@@ -42,22 +46,35 @@ class Clustering(NamedTuple):
     centroids: Any
     k: int
     valid: Any
+    reduce: Any = None
 
 
-def checked(x, labels, k=None, weights=None, centroids=None):
+def checked(x, labels, k=None, weights=None, centroids=None, reduce=None):
     """Check the arguments of an internal score; ``centroids`` fix what the labels mean."""
-    xp, x = check_points(x=x)
-    labels = xp.astype(check_labels(xp, x, labels), index_dtype(xp, x), copy=False)
-    weights = check_weights(xp, x, weights)
-    if centroids is not None:
-        centroids = check_features(xp, x, centroids=centroids)
-        k = _same_k(k, centroids.shape[-2])
-    check_finite(x=x, centroids=centroids)
-    valid = None if k is None or is_concrete(labels) else within(labels, k)
-    labels, values = number(labels, k, "labels", "k")
-    if valid is not None:
-        labels = xp.clip(labels, 0, k - 1)
-    return Clustering(x, labels, weights, centroids, values.shape[0], valid)
+
+    def check():
+        xp, rows = check_points(x=x)
+        own = xp.astype(check_labels(xp, rows, labels), index_dtype(xp, rows), copy=False)
+        shares = check_weights(xp, rows, weights, of_all=reduce is None)
+        centres, count = centroids, k
+        if centroids is not None:
+            centres = check_features(xp, rows, centroids=centroids)
+            count = _same_k(k, centres.shape[-2])
+        check_finite(x=rows, centroids=centres)
+        if count is None and reduce is not None:
+            msg = "k must be given with reduce=, where each process sees its own labels"
+            raise ValueError(msg)
+        valid = None if count is None or is_concrete(own) else within(own, count)
+        own, values = number(own, count, "labels", "k")
+        if valid is not None:
+            own = xp.clip(own, 0, count - 1)
+        return xp, rows, own, shares, centres, values.shape[0], valid
+
+    xp, x, labels, weights, centroids, k, valid = agreed(reduce, check, k=k)
+    if valid is not None and reduce is not None:
+        wrong = total(xp.astype(~valid, xp.float32)[..., None], reduce)[..., 0]
+        valid = wrong == 0
+    return Clustering(x, labels, weights, centroids, k, valid, reduce)
 
 
 def _same_k(k, given):
@@ -67,10 +84,19 @@ def _same_k(k, given):
     return given
 
 
-def centres_of(x, labels, weights, k, metric):
-    """Centres (..., k, d) of the metric, 0 if there are no rows, and total weights (..., k)."""
+def centres_of(x, labels, weights, k, metric, reduce=None):
+    """Centres (..., k, d) of the metric, 0 if there are no rows, and total weights (..., k).
+
+    Raises
+    ------
+    ValueError
+        For a metric with a centre of its own, of rows that are not all here.
+    """
+    if reduce is not None and metric.centre is not None:
+        msg = "centroids must be given with reduce= for a metric with a centre of its own"
+        raise ValueError(msg)
     xp = array_namespace(x=x)
-    space = centred_space(x, weights, metric, None)
+    space = centred_space(x, weights, metric, None, reduce)
 
     def block(part, own, share):
         return (), segment_stats(space.rows(part), own, k, share)
@@ -78,8 +104,9 @@ def centres_of(x, labels, weights, k, metric):
     columns = x[..., :1, :]
     _, (sums, counts) = map_rows(block, (x, labels, weights), columns, 4 * x.shape[-1], None)
     stats = ClusterStats(sums, counts, xp.zeros_like(counts[..., 0]))
-    centres = cluster_centres(x, labels, weights, stats, xp.zeros_like(sums), space)
-    return space.absolute(centres), counts
+    stats = stats if reduce is None else reduce(stats)
+    centres = cluster_centres(x, labels, weights, stats, xp.zeros_like(stats.sums), space)
+    return space.absolute(centres), stats.counts
 
 
 def usable(counts):
@@ -101,7 +128,7 @@ def refuse_trivial(clustering, result):
     counts = _counts(clustering)
     fine = usable(counts)
     if is_concrete(fine) and not bool(xp.all(fine)):
-        n = clustering.x.shape[-2]
+        n = rows_of_all(clustering.x, clustering.reduce)
         found = int(xp.max(xp.sum(xp.astype(counts > 0, index_dtype(xp, counts)), axis=-1)))
         msg = f"labels must name 2 to n - 1 clusters for n = {n} rows, got {found}"
         raise ValueError(msg)
@@ -116,7 +143,7 @@ def unless_trivial(clustering, result):
 def _counts(clustering):
     """Weight (..., k) of every cluster."""
     _, labels, share = broadcast(*clustering[:3])
-    return segment_sum(share[..., None], labels, clustering.k)[..., 0]
+    return total(segment_sum(share[..., None], labels, clustering.k)[..., 0], clustering.reduce)
 
 
 def in_range(clustering, result):

@@ -6,6 +6,7 @@ from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, de
 from kmeans_fx._backend.pairs import squared_block
 from kmeans_fx._backend.segment import segment_sum, take_one, take_rows
 from kmeans_fx._partition import centred_space, map_rows
+from kmeans_fx._ranks import total
 from kmeans_fx.distances import METRICS, as_metric
 from kmeans_fx.metrics._between import (
     copies,
@@ -18,6 +19,7 @@ from kmeans_fx.metrics._clusters import broadcast, centres_of
 
 __all__ = [
     "all_silhouettes",
+    "by_variances",
     "centroid_silhouettes",
     "samples_of",
     "silhouette_of",
@@ -26,12 +28,12 @@ __all__ = [
 
 
 @differentiable("nd n n", "n")
-def all_silhouettes(x, labels, weights, *, k, metric):
+def all_silhouettes(x, labels, weights, *, k, metric, reduce=None):
     """Silhouettes (..., n) by the mean distances to the rows of every cluster."""
     metric = as_metric(metric)
     x, labels, share = broadcast(x, labels, weights)
-    if metric == METRICS["sqeuclidean"] or metric == METRICS["cosine"]:
-        return (_by_variances(x, labels, share, k, metric),)
+    if by_variances(metric):
+        return (_by_variances(x, labels, share, k, metric, reduce),)
     xp = array_namespace(x=x)
     counts = segment_sum(share[..., None], labels, k)[..., 0]
     # In the order of their labels, so that the rows of a block are near to each other.
@@ -39,7 +41,7 @@ def all_silhouettes(x, labels, weights, *, k, metric):
     back = xp.argsort(order, axis=-1, stable=True)
     labels, share = (xp.take_along_axis(a, order, axis=-1) for a in (labels, share))
 
-    def reduce(distances, own, weight):
+    def of_clusters(distances, own, weight):
         if weights is not None:
             distances = distances * weight[..., None]
         return segment_sum(distances, own, k)
@@ -48,8 +50,13 @@ def all_silhouettes(x, labels, weights, *, k, metric):
         return samples_of(sums, itself * copies(metric, weight), own, weight, counts)
 
     x = take_rows(xp, x, order)
-    samples = pairwise_sums(finish, x, share, (labels, share), metric, reduce)
+    samples = pairwise_sums(finish, x, share, (labels, share), metric, of_clusters)
     return (xp.take_along_axis(samples, back, axis=-1),)
+
+
+def by_variances(metric):
+    """Whether the mean distance to a cluster follows from its mean and its variance."""
+    return metric in (METRICS["sqeuclidean"], METRICS["cosine"])
 
 
 def samples_of(sums, itself, own, weight, counts):
@@ -66,11 +73,11 @@ def samples_of(sums, itself, own, weight, counts):
     return silhouette_of(within - itself, size - 1, far, weight)
 
 
-def _by_variances(x, labels, share, k, metric):
+def _by_variances(x, labels, share, k, metric, reduce):
     xp = array_namespace(x=x)
     directions = metric == METRICS["cosine"]
     x = metric.embed(x)
-    spread = spread_of(x, labels, share, k, directions)
+    spread = spread_of(x, labels, share, k, directions, reduce)
     near, far = own_and_other(x, labels, spread)
     size = take_rows(xp, spread.counts[..., None], labels)[..., 0]
     itself = xp.zeros_like(near)
@@ -83,17 +90,17 @@ def _by_variances(x, labels, share, k, metric):
 
 
 @differentiable("nd n n kd", "n")
-def centroid_silhouettes(x, labels, weights, centroids, *, k, metric):
+def centroid_silhouettes(x, labels, weights, centroids, *, k, metric, reduce=None):
     """Silhouettes (..., n) by the distances to centroids."""
     measure = as_metric(metric)
     x, labels, share = broadcast(x, labels, weights)
     xp = array_namespace(x=x)
     if centroids is None:
-        centroids, counts = centres_of(x, labels, share, k, measure)
+        centroids, counts = centres_of(x, labels, share, k, measure, reduce)
     else:
         centroids = xp.astype(centroids, x.dtype, copy=False)
-        counts = segment_sum(share[..., None], labels, k)[..., 0]
-    space = centred_space(x, share, measure, None)
+        counts = total(segment_sum(share[..., None], labels, k)[..., 0], reduce)
+    space = centred_space(x, share, measure, None, reduce)
     barrier = xp.where(counts > 0, xp.zeros_like(counts), xp.full_like(counts, xp.inf))
     relative = None if measure.embed is None else space.relative(centroids)
 

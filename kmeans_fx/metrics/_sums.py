@@ -5,8 +5,10 @@ from kmeans_fx._backend.fixed_point import differentiable
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace
 from kmeans_fx._backend.segment import segment_sum, take_rows
 from kmeans_fx._partition import centred_space, map_rows
+from kmeans_fx._ranks import total
 from kmeans_fx.distances import METRICS, as_metric
 from kmeans_fx.metrics._clusters import broadcast, centres_of
+from kmeans_fx.update import ClusterStats, cluster_means
 
 __all__ = [
     "calinski_harabasz",
@@ -20,22 +22,22 @@ __all__ = [
 
 
 @differentiable("nd n n kd", "k k")
-def cluster_sums(x, labels, weights, centroids, *, k, metric):
+def cluster_sums(x, labels, weights, centroids, *, k, metric, reduce=None):
     """Total weight and inertia of every cluster, (..., k) each."""
     metric = as_metric(metric)
     x, labels, share = broadcast(x, labels, weights)
     if centroids is None:
-        centroids, _ = centres_of(x, labels, share, k, metric)
-    return _sums(x, labels, share, centroids, k, metric)
+        centroids, _ = centres_of(x, labels, share, k, metric, reduce)
+    return _sums(x, labels, share, centroids, k, metric, reduce)
 
 
 @differentiable("nd n n", ".")
-def davies_bouldin(x, labels, weights, *, k):
+def davies_bouldin(x, labels, weights, *, k, reduce=None):
     """See `davies_bouldin_score`."""
     metric = METRICS["euclidean"]
     x, labels, share = broadcast(x, labels, weights)
-    centres, _ = centres_of(x, labels, share, k, metric)
-    return (davies_bouldin_of(centres, *_sums(x, labels, share, centres, k, metric)),)
+    centres, _ = centres_of(x, labels, share, k, metric, reduce)
+    return (davies_bouldin_of(centres, *_sums(x, labels, share, centres, k, metric, reduce)),)
 
 
 def davies_bouldin_of(centres, counts, inertia):
@@ -53,41 +55,41 @@ def davies_bouldin_of(centres, counts, inertia):
 
 
 @differentiable("nd n n", ".")
-def calinski_harabasz(x, labels, weights, *, k):
+def calinski_harabasz(x, labels, weights, *, k, reduce=None):
     """See `calinski_harabasz_score`."""
     metric = METRICS["sqeuclidean"]
     x, labels, share = broadcast(x, labels, weights)
     xp = array_namespace(x=x)
-    centres, _ = centres_of(x, labels, share, k, metric)
-    counts, inertia = _sums(x, labels, share, centres, k, metric)
+    centres, _ = centres_of(x, labels, share, k, metric, reduce)
+    counts, inertia = _sums(x, labels, share, centres, k, metric, reduce)
     ratio = calinski_harabasz_of(centres, counts, inertia)
-    inside, total = xp.sum(inertia, axis=-1), xp.sum(counts, axis=-1)
+    inside, n = xp.sum(inertia, axis=-1), xp.sum(counts, axis=-1)
     # The mean of equal rows is off by a rounding of their entries.
-    noise = 4 * float(xp.finfo(x.dtype).eps) * xp.max(xp.abs(x), axis=(-2, -1))
-    exact = inside <= total * x.shape[-1] * noise**2
+    noise = 4 * float(xp.finfo(x.dtype).eps) * xp.max(xp.abs(centres), axis=(-2, -1))
+    exact = inside <= n * x.shape[-1] * noise**2
     return (xp.where(exact, xp.ones_like(ratio), ratio),)
 
 
 def calinski_harabasz_of(centres, counts, inertia):
     """The score of clusters by their centres, weights and sums of squared distances."""
     xp, metric = array_namespace(centres=centres), METRICS["sqeuclidean"]
-    total = xp.sum(counts, axis=-1)
-    mean = xp.sum(centres * counts[..., None], axis=-2) / total[..., None]
+    n = xp.sum(counts, axis=-1)
+    mean = xp.sum(centres * counts[..., None], axis=-2) / n[..., None]
     between = xp.sum(counts * metric.distance(centres, mean[..., None, :]), axis=-1)
     inside = xp.sum(inertia, axis=-1)
     occupied = xp.sum(xp.astype(counts > 0, centres.dtype), axis=-1)
-    return quotient(between * (total - occupied), inside * (occupied - 1))
+    return quotient(between * (n - occupied), inside * (occupied - 1))
 
 
 @differentiable("nd nk n kd", ".")
-def expected_inertia(x, responsibilities, weights, centroids, *, metric):
+def expected_inertia(x, responsibilities, weights, centroids, *, metric, reduce=None):
     """See `soft_inertia`."""
     metric = as_metric(metric)
     xp = array_namespace(x=x)
     dtype = accumulation_dtype(xp, x.dtype)
     share = responsibilities if weights is None else responsibilities * weights[..., None]
     if centroids is None:
-        centroids = _soft_centres(x, share, metric)
+        centroids = _soft_centres(x, share, metric, reduce)
     centroids = xp.astype(centroids, dtype, copy=False)
 
     def block(rows, part):
@@ -96,23 +98,23 @@ def expected_inertia(x, responsibilities, weights, centroids, *, metric):
         return (), (xp.sum(far * part, axis=(-2, -1)),)
 
     columns = centroids.shape[-2] * centroids.shape[-1]
-    _, (total,) = _map_matrices(block, (x, share), columns)
-    return (total,)
+    _, (inertia,) = _map_matrices(block, (x, share), columns)
+    return (total(inertia[..., None], reduce)[..., 0],)
 
 
-def _soft_centres(x, share, metric):
+def _soft_centres(x, share, metric, reduce):
     """Means of the mapped rows by the shares (..., n, k) of the clusters."""
     xp = array_namespace(x=x)
-    space = centred_space(x, None, metric, None)
+    space = centred_space(x, None, metric, None, reduce)
 
     def block(rows, part):
         sums = xp.matmul(xp.matrix_transpose(part), space.rows(rows))
         return (), (sums, xp.sum(part, axis=-2))
 
     _, (sums, totals) = _map_matrices(block, (x, share), 4 * x.shape[-1] + share.shape[-1])
-    some = (totals > 0)[..., None]
-    means = sums / xp.where(some, totals[..., None], xp.ones_like(totals[..., None]))
-    centres = space.absolute(xp.where(some, means, xp.zeros_like(means)))
+    stats = ClusterStats(sums, totals, xp.zeros_like(totals[..., 0]))
+    stats = stats if reduce is None else reduce(stats)
+    centres = space.absolute(cluster_means(xp, stats, xp.zeros_like(stats.sums)))
     return centres if metric.project is None else metric.project(centres)
 
 
@@ -124,7 +126,7 @@ def _map_matrices(block, arrays, columns):
     return map_blocks(block, arrays, rows_per_block(xp, columns))
 
 
-def _sums(x, labels, share, centroids, k, metric):
+def _sums(x, labels, share, centroids, k, metric, reduce):
     xp = array_namespace(x=x)
     centroids = xp.astype(centroids, x.dtype, copy=False)
 
@@ -133,6 +135,7 @@ def _sums(x, labels, share, centroids, k, metric):
         return (), (segment_sum(xp.stack([weight, far], axis=-1), own, k),)
 
     _, (sums,) = map_rows(block, (x, labels, share), centroids, 4 * x.shape[-1], None)
+    sums = total(sums, reduce)
     return sums[..., 0], sums[..., 1]
 
 

@@ -34,7 +34,9 @@ class ClusterTable(NamedTuple):
     mean_distance: Any
 
 
-def inertia(x, labels, /, *, centroids=None, metric="sqeuclidean", k=None, weights=None):
+def inertia(
+    x, labels, /, *, centroids=None, metric="sqeuclidean", k=None, weights=None, reduce=None
+):
     """Weighted sum of the distances of the rows to the centroids of their labels.
 
     Parameters
@@ -50,6 +52,8 @@ def inertia(x, labels, /, *, centroids=None, metric="sqeuclidean", k=None, weigh
         A static number of clusters, for jit; see `silhouette_samples`.
     weights : array (..., n), optional
         Weight m counts a row m times, weight 0 leaves it out.
+    reduce : callable, optional
+        As for `lloyd`: each process holds some of the rows, and their labels.
 
     Returns
     -------
@@ -73,11 +77,13 @@ def inertia(x, labels, /, *, centroids=None, metric="sqeuclidean", k=None, weigh
     2.0
     """
     options = {"centroids": centroids, "metric": metric, "k": k, "weights": weights}
-    table = cluster_table(x, labels, **options)
+    table = cluster_table(x, labels, **options, reduce=reduce)
     return array_namespace(x=x).sum(table.inertia, axis=-1)
 
 
-def cluster_table(x, labels, /, *, centroids=None, metric="sqeuclidean", k=None, weights=None):
+def cluster_table(
+    x, labels, /, *, centroids=None, metric="sqeuclidean", k=None, weights=None, reduce=None
+):
     """Size, inertia and mean distance of every cluster.
 
     Parameters
@@ -93,6 +99,8 @@ def cluster_table(x, labels, /, *, centroids=None, metric="sqeuclidean", k=None,
         A static number of clusters, for jit; see `silhouette_samples`.
     weights : array (..., n), optional
         Weight m counts a row m times, weight 0 leaves it out.
+    reduce : callable, optional
+        As for `lloyd`: each process holds some of the rows, and their labels.
 
     Returns
     -------
@@ -118,14 +126,15 @@ def cluster_table(x, labels, /, *, centroids=None, metric="sqeuclidean", k=None,
     (array([2., 1.]), array([2., 0.]))
     """
     measure = as_metric(metric)
-    clustering = checked(x, labels, k, weights, centroids)
-    run = {"metric": metric, "portable": metric is measure}
+    clustering = checked(x, labels, k, weights, centroids, reduce)
+    portable = metric is measure or reduce is not None
+    run = {"metric": metric, "reduce": reduce, "portable": portable}
     size, total = cluster_sums(*clustering[:4], k=clustering.k, **run)
     table = ClusterTable(size, total, quotient(total, size))
     return ClusterTable(*(in_range(clustering, field) for field in table))
 
 
-def davies_bouldin_score(x, labels, /, *, k=None, weights=None):
+def davies_bouldin_score(x, labels, /, *, k=None, weights=None, reduce=None):
     """Mean over the clusters of their likeness to the most similar other one; low is good.
 
     The likeness of two clusters is the sum of their mean Euclidean distances to the
@@ -140,6 +149,8 @@ def davies_bouldin_score(x, labels, /, *, k=None, weights=None):
         A static number of clusters, for jit; see `silhouette_samples`.
     weights : array (..., n), optional
         Weight m counts a row m times, weight 0 leaves it out.
+    reduce : callable, optional
+        As for `lloyd`: each process holds some of the rows, and their labels.
 
     Returns
     -------
@@ -169,12 +180,13 @@ def davies_bouldin_score(x, labels, /, *, k=None, weights=None):
     >>> float(davies_bouldin_score(x, np.array([0, 0, 1, 1])))
     0.125
     """
-    clustering = checked(x, labels, k, weights)
-    (result,) = davies_bouldin(*clustering[:3], k=clustering.k)
+    clustering = checked(x, labels, k, weights, None, reduce)
+    run = {"k": clustering.k, "reduce": reduce, "portable": reduce is not None}
+    (result,) = davies_bouldin(*clustering[:3], **run)
     return refuse_trivial(clustering, result)
 
 
-def calinski_harabasz_score(x, labels, /, *, k=None, weights=None):
+def calinski_harabasz_score(x, labels, /, *, k=None, weights=None, reduce=None):
     """Dispersion between the clusters over that within, each by its degrees of freedom.
 
     Parameters
@@ -186,6 +198,8 @@ def calinski_harabasz_score(x, labels, /, *, k=None, weights=None):
         A static number of clusters, for jit; see `silhouette_samples`.
     weights : array (..., n), optional
         Weight m counts a row m times, weight 0 leaves it out.
+    reduce : callable, optional
+        As for `lloyd`: each process holds some of the rows, and their labels.
 
     Returns
     -------
@@ -216,6 +230,7 @@ def calinski_harabasz_score(x, labels, /, *, k=None, weights=None):
     >>> float(calinski_harabasz_score(x, np.array([0, 0, 1, 1])))
     64.0
     """
-    clustering = checked(x, labels, k, weights)
-    (result,) = calinski_harabasz(*clustering[:3], k=clustering.k)
+    clustering = checked(x, labels, k, weights, None, reduce)
+    run = {"k": clustering.k, "reduce": reduce, "portable": reduce is not None}
+    (result,) = calinski_harabasz(*clustering[:3], **run)
     return refuse_trivial(clustering, result)

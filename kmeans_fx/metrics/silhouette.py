@@ -3,14 +3,15 @@
 from kmeans_fx._backend.checks import check_integer, check_labels, check_points
 from kmeans_fx._backend.namespace import array_namespace, device
 from kmeans_fx._backend.random import as_key, permutation
+from kmeans_fx._ranks import total
 from kmeans_fx.distances import as_metric
 from kmeans_fx.metrics._clusters import checked, refuse_trivial
-from kmeans_fx.metrics._silhouettes import all_silhouettes, centroid_silhouettes
+from kmeans_fx.metrics._silhouettes import all_silhouettes, by_variances, centroid_silhouettes
 
 __all__ = ["silhouette_samples", "silhouette_score", "simplified_silhouette_score"]
 
 
-def silhouette_samples(x, labels, /, *, metric="euclidean", k=None, weights=None):
+def silhouette_samples(x, labels, /, *, metric="euclidean", k=None, weights=None, reduce=None):
     """Silhouette of every row: (b - a) / max(a, b).
 
     a is the mean distance to the other rows of its cluster, b that to the rows of the
@@ -28,6 +29,10 @@ def silhouette_samples(x, labels, /, *, metric="euclidean", k=None, weights=None
     weights : array (..., n), optional
         Weight m counts a row m times, weight 0 leaves it out. These are numbers of
         copies: a common factor means more rows, which changes a a little.
+    reduce : callable, optional
+        As for `lloyd`: each process holds some of the rows, and their labels. For
+        "sqeuclidean" and "cosine"; other metrics compare all rows with all others, for
+        which there are `simplified_silhouette_score` and a sample.
 
     Returns
     -------
@@ -50,6 +55,9 @@ def silhouette_samples(x, labels, /, *, metric="euclidean", k=None, weights=None
     a block, which is that of a cluster, unless the block holds parts of two: in float32
     clusters 1000 times as far apart as they are wide ask for float64.
 
+    For all distances, rows that lie on several devices are brought to each of them.
+    `simplified_silhouette_score` and the metrics of O(n k d) leave them where they are.
+
     Differentiable in ``x`` and ``weights``, with the n^2 distances held for reverse mode.
 
     References
@@ -65,14 +73,30 @@ def silhouette_samples(x, labels, /, *, metric="euclidean", k=None, weights=None
     array([0.89189189, 0.87878788, 0.94117647, 0.94444444])
     """
     measure = as_metric(metric)
-    clustering = checked(x, labels, k, weights)
-    run = {"metric": metric, "portable": metric is measure}
+    if reduce is not None and not by_variances(measure):
+        msg = (
+            "metric must be 'sqeuclidean' or 'cosine' with reduce=: others compare all rows with "
+            "all others; simplified_silhouette_score compares them with centroids"
+        )
+        raise ValueError(msg)
+    clustering = checked(x, labels, k, weights, None, reduce)
+    portable = metric is measure or reduce is not None
+    run = {"metric": metric, "reduce": reduce, "portable": portable}
     (samples,) = all_silhouettes(*clustering[:3], k=clustering.k, **run)
     return refuse_trivial(clustering, samples)
 
 
 def silhouette_score(
-    x, labels, /, *, metric="euclidean", sample_size=None, key=None, k=None, weights=None
+    x,
+    labels,
+    /,
+    *,
+    metric="euclidean",
+    sample_size=None,
+    key=None,
+    k=None,
+    weights=None,
+    reduce=None,
 ):
     """Mean silhouette of the rows; see `silhouette_samples`.
 
@@ -90,6 +114,8 @@ def silhouette_score(
         A static number of clusters, for jit; see `silhouette_samples`.
     weights : array (..., n), optional
         Weight m counts a row m times, weight 0 leaves it out.
+    reduce : callable, optional
+        As for `silhouette_samples`; without ``sample_size``.
 
     Returns
     -------
@@ -120,13 +146,16 @@ def silhouette_score(
     0.914075
     """
     if sample_size is not None:
+        if reduce is not None:
+            msg = "sample_size must be None with reduce="
+            raise ValueError(msg)
         x, labels, weights = _sample(x, labels, weights, sample_size, key)
-    samples = silhouette_samples(x, labels, metric=metric, k=k, weights=weights)
-    return weighted_mean(samples, weights)
+    samples = silhouette_samples(x, labels, metric=metric, k=k, weights=weights, reduce=reduce)
+    return weighted_mean(samples, weights, reduce)
 
 
 def simplified_silhouette_score(
-    x, labels, /, *, centroids=None, metric="euclidean", k=None, weights=None
+    x, labels, /, *, centroids=None, metric="euclidean", k=None, weights=None, reduce=None
 ):
     """Mean silhouette with distances to centroids in place of those to rows: O(n k).
 
@@ -145,6 +174,8 @@ def simplified_silhouette_score(
         A static number of clusters, for jit; see `silhouette_samples`.
     weights : array (..., n), optional
         Weight m counts a row m times, weight 0 leaves it out.
+    reduce : callable, optional
+        As for `lloyd`: each process holds some of the rows, and their labels.
 
     Returns
     -------
@@ -176,19 +207,25 @@ def simplified_silhouette_score(
     0.957038
     """
     measure = as_metric(metric)
-    clustering = checked(x, labels, k, weights, centroids)
-    run = {"metric": metric, "portable": metric is measure}
+    clustering = checked(x, labels, k, weights, centroids, reduce)
+    portable = metric is measure or reduce is not None
+    run = {"metric": metric, "reduce": reduce, "portable": portable}
     (samples,) = centroid_silhouettes(*clustering[:4], k=clustering.k, **run)
-    return weighted_mean(refuse_trivial(clustering, samples), clustering.weights)
+    return weighted_mean(refuse_trivial(clustering, samples), clustering.weights, reduce)
 
 
-def weighted_mean(samples, weights):
+def weighted_mean(samples, weights, reduce=None):
     """Mean over the rows (..., n)."""
     xp = array_namespace(samples=samples)
-    if weights is None:
+    if weights is None and reduce is None:
         return xp.mean(samples, axis=-1)
+    weights = xp.ones_like(samples) if weights is None else weights
     weights = xp.astype(weights, samples.dtype, copy=False)
-    return xp.sum(samples * weights, axis=-1) / xp.sum(weights, axis=-1)
+    sums = (xp.sum(samples * weights, axis=-1), xp.sum(weights, axis=-1))
+    if reduce is not None:
+        sums = total(xp.stack([sums[0], sums[1] * xp.ones_like(sums[0])], axis=-1), reduce)
+        sums = (sums[..., 0], sums[..., 1])
+    return sums[0] / sums[1]
 
 
 def _sample(x, labels, weights, size, key):

@@ -8,6 +8,7 @@ from kmeans_fx._backend.checks import (
     check_weights,
 )
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, as_real
+from kmeans_fx._ranks import agreed
 from kmeans_fx.distances import as_metric
 from kmeans_fx.metrics._silhouettes import soft_silhouettes
 from kmeans_fx.metrics._sums import expected_inertia
@@ -16,7 +17,9 @@ from kmeans_fx.metrics.silhouette import weighted_mean
 __all__ = ["soft_inertia", "soft_silhouette_score"]
 
 
-def soft_inertia(x, responsibilities, /, *, centroids=None, metric="sqeuclidean", weights=None):
+def soft_inertia(
+    x, responsibilities, /, *, centroids=None, metric="sqeuclidean", weights=None, reduce=None
+):
     """Expected inertia when every row draws its cluster from its responsibilities.
 
     ``sum_i w_i sum_j r_ij distance(x_i, c_j)``. With responsibilities of 0 and 1 it is
@@ -34,6 +37,8 @@ def soft_inertia(x, responsibilities, /, *, centroids=None, metric="sqeuclidean"
         One whose centre follows from the mean, if there are no ``centroids``.
     weights : array (..., n), optional
         Weight m counts a row m times, weight 0 leaves it out.
+    reduce : callable, optional
+        As for `lloyd`: each process holds some of the rows, and their responsibilities.
 
     Returns
     -------
@@ -62,13 +67,19 @@ def soft_inertia(x, responsibilities, /, *, centroids=None, metric="sqeuclidean"
     2.0
     """
     measure = as_metric(metric)
-    x, responsibilities, weights = _checked(x, responsibilities, weights)
-    if centroids is not None:
-        centroids = check_features(array_namespace(x=x), x, centroids=centroids)
-    elif measure.centre is not None:
-        msg = "centroids must be given for a metric whose centre does not follow from the mean"
-        raise ValueError(msg)
-    run = {"metric": metric, "portable": metric is measure}
+
+    def check():
+        xp, rows, shares, mass = _checked(x, responsibilities, weights, reduce)
+        if centroids is not None:
+            return xp, rows, shares, mass, check_features(xp, rows, centroids=centroids)
+        if measure.centre is not None:
+            msg = "centroids must be given for a metric whose centre does not follow from the mean"
+            raise ValueError(msg)
+        return xp, rows, shares, mass, None
+
+    _, x, responsibilities, weights, centroids = agreed(reduce, check)
+    portable = metric is measure or reduce is not None
+    run = {"metric": metric, "reduce": reduce, "portable": portable}
     (result,) = expected_inertia(x, responsibilities, weights, centroids, **run)
     return result
 
@@ -130,13 +141,13 @@ def soft_silhouette_score(x, responsibilities, /, *, metric="euclidean", weights
     0.914075
     """
     measure = as_metric(metric)
-    x, responsibilities, weights = _checked(x, responsibilities, weights)
+    _, x, responsibilities, weights = _checked(x, responsibilities, weights)
     run = {"metric": metric, "portable": metric is measure}
     (samples,) = soft_silhouettes(x, responsibilities, weights, **run)
     return weighted_mean(samples, weights)
 
 
-def _checked(x, responsibilities, weights):
+def _checked(x, responsibilities, weights, reduce=None):
     xp, x = check_points(x=x)
     array_namespace(x=x, responsibilities=responsibilities)
     shape = tuple(responsibilities.shape)
@@ -148,4 +159,4 @@ def _checked(x, responsibilities, weights):
     dtype = accumulation_dtype(xp, x.dtype)
     responsibilities = as_real(xp, responsibilities, "responsibilities")
     responsibilities = xp.astype(responsibilities, dtype, copy=False)
-    return x, responsibilities, check_weights(xp, x, weights)
+    return xp, x, responsibilities, check_weights(xp, x, weights, of_all=reduce is None)
