@@ -22,8 +22,8 @@ __all__ = ["Packed", "assign", "own_squares", "pack", "segment_stats", "smallest
 
 # The tile of scores that a program holds, and how it is worked on.
 _ROWS, _CENTROIDS, _WARPS, _STAGES = 128, 64, 8, 2
-# The most of both for which one program has all, and the tiles of rows that it goes over.
-_FEW_CENTROIDS, _FEW_COLUMNS, _FEW_ROWS, _TURNS = 128, 32, 64, 64
+# So few that the registers of one program hold the sums of all, and the rows that it goes over.
+_FEW_CENTROIDS, _FEW_SUMS, _FEW_ROWS, _TURNS = 128, 2048, 64, 64
 # Columns that a tile of rows holds at most, so that three tiles fit a small shared memory.
 _MOST_COLUMNS = {torch.float32: 32, torch.float16: 128, torch.bfloat16: 128}
 # What PyTorch's precision of float32 products means here: how a product of float32 is
@@ -50,7 +50,8 @@ def assign(rows, origin, centroids, share, stats=True):
     """Labels, sums and counts of rows ((m,) n, d) less the origin, by the Packed centroids."""
     operand, bias = centroids
     k, d = operand.shape[-2:]
-    if stats and rows.dtype == torch.float32 and k <= _FEW_CENTROIDS and d <= _FEW_COLUMNS:
+    few = k <= _FEW_CENTROIDS and _tile_of(k) * _tile_of(d) <= _FEW_SUMS
+    if stats and few and rows.dtype == torch.float32:
         return _nearest_and_sums(rows, origin, operand, bias, share)
     labels = _nearest(rows, origin, operand, bias)
     return (labels, *sums_by_label(rows, origin, labels, k, share)) if stats else (labels,)
@@ -87,6 +88,11 @@ def smallest_problem(place):
     return row, row[0], pack(row), None
 
 
+def _tile_of(size):
+    """The side of a tile that holds so many: a product of tiles wants 16 at least."""
+    return max(16, power_of_two(size))
+
+
 def _nearest(rows, origin, operand, bias):
     precision, terms = _PRECISIONS[torch.get_float32_matmul_precision()]
     centred = rows.dtype == torch.float32
@@ -100,8 +106,8 @@ def _nearest(rows, origin, operand, bias):
     members = max(a.shape[0] for a in (x, origin, operand))
     (n, d), k = x.shape[1:], bias.shape[1]
     labels = rows.new_empty((members, n), dtype=torch.int64)
-    block_d = max(16, min(power_of_two(d), _MOST_COLUMNS[rows.dtype]))
-    block_n, block_k = _ROWS, max(16, min(power_of_two(k), _CENTROIDS))
+    block_d = min(_tile_of(d), _MOST_COLUMNS[rows.dtype])
+    block_n, block_k = _ROWS, min(_tile_of(k), _CENTROIDS)
     tiles = -(-n // block_n)
     with on_device_of(rows):
         cuda.nearest[(tiles * members,)](
@@ -141,8 +147,8 @@ def _nearest_and_sums(rows, origin, operand, bias, share):
             WEIGHED=share is not None,
             PRECISION=precision,
             BLOCK_N=_FEW_ROWS,
-            BLOCK_K=max(16, power_of_two(k)),
-            BLOCK_D=max(16, power_of_two(d)),
+            BLOCK_K=_tile_of(k),
+            BLOCK_D=_tile_of(d),
             num_warps=_WARPS,
             num_stages=_STAGES,
         )
