@@ -90,6 +90,26 @@ def kernels(session):
 
 
 @nox.session
+def triton(session):
+    """Tests of the kernels for a GPU by Triton's interpreter, on a CPU; not in the default run."""
+    install(session, "-e", ".[numpy,torch]", group="test", also=["triton"])
+    session.env.update(TRITON_INTERPRET="1", OMP_NUM_THREADS="1")
+    files = ["tests/test_triton.py", "tests/test_accelerator.py"]
+    session.run("python", "-m", "pytest", "--backend=torch", "-n", "2", *files, *session.posargs)
+
+
+@nox.session
+def gpu(session):
+    """Tests on a GPU, which are skipped where there is none; not part of the default run.
+
+    PyTorch's wheels for CUDA bring Triton.
+    """
+    install(session, "-e", ".[numpy,torch]", group="test")
+    pytest = ["python", "-m", "pytest", "--backend=torch", "tests/test_gpu.py", *session.posargs]
+    session.run(*pytest, success_codes=[0, 5])  # 5: all were skipped
+
+
+@nox.session
 def transforms(session):
     """Every function under every transform, parts of deeper ones too: writes docs/capabilities.md.
 

@@ -1,4 +1,4 @@
-"""Command line: ``python -m benchmarks [SUITE ...]``."""
+"""Command line: ``python -m benchmarks [SUITE ...]``, or ``python -m benchmarks gpu``."""
 
 import argparse
 import os
@@ -7,6 +7,7 @@ import sys
 from . import machine, plots, report
 from .contenders import ALL, choose
 from .data import QUICK, MissingDataError
+from .gpu import run as gpu
 from .measure import Settings, compare
 from .suites import SUITES
 
@@ -17,6 +18,8 @@ def main(argv: list[str] | None = None) -> dict:
     """Run the suites that are asked for, print their tables, and return the whole report."""
     options = _parse(argv)
     sys.stdout.reconfigure(line_buffering=True)  # a long run is watched through a pipe
+    if options.suites == ["gpu"]:
+        return {"gpu": gpu.main(options.quick)}
     contenders = choose(options.contenders.split(","))
     result = {"machine": machine.facts(), "versions": machine.versions(), "suites": {}}
     result["settings"] = {"threads": options.threads, "quick": options.quick, "dtype": "float32"}
@@ -69,7 +72,8 @@ def _run_case(case: tuple, contenders: list, settings: Settings) -> tuple[list, 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     known = ", ".join(SUITES)
-    parser.add_argument("suites", nargs="*", metavar="SUITE", help=f"of {known}; default: all")
+    suites = f"of {known}; default: all; or gpu, alone"
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help=suites)
     parser.add_argument(
         "--contenders",
         default=",".join(ALL),
@@ -85,8 +89,8 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--plots", metavar="DIR", help="write the curves of the scaling suite here")
     options = parser.parse_args(argv)
     options.suites = options.suites or list(SUITES)
-    if unknown := set(options.suites) - set(SUITES):
-        parser.error(f"SUITE: unknown {', '.join(sorted(unknown))}; known: {known}")
+    if options.suites != ["gpu"] and (unknown := set(options.suites) - set(SUITES)):
+        parser.error(f"SUITE: unknown {', '.join(sorted(unknown))}; known: {known}, or gpu alone")
     return options
 
 

@@ -50,6 +50,6 @@ def _draw_many(p, draws):
     """`choice`, for so many draws that a block of ``p`` for each would fill the memory."""
     if p.ndim > 1 or draws.ndim > 2:
         return choice(draws, p)
-    xp, sums = array_namespace(p=p), block_sums(p)
-    size = rows_per_block(xp, 8 * sums.shape[-1])
+    sums = block_sums(p)
+    size = rows_per_block(p, 8 * sums.shape[-1])
     return map_blocks(lambda part: ((choice(part, p, sums),), ()), (draws,), size)[0][0]

@@ -9,6 +9,7 @@ from kmeans_fx._backend.namespace import (
     array_namespace,
     device,
     index_dtype,
+    on_accelerator,
 )
 from kmeans_fx._backend.nearest import nearest, score_table
 from kmeans_fx._backend.segment import segment_stats, take_rows
@@ -43,8 +44,11 @@ class Space(NamedTuple):
         return _mapped(self.metric, x)
 
     def mapping(self, x):
-        """`mapped` for blocks of x; it costs many blocks nothing where it does nothing."""
-        kept = x.dtype == accumulation_dtype(array_namespace(x=x), x.dtype)
+        """`mapped` for blocks of x; it costs many blocks nothing where it does nothing.
+
+        Kernels for accelerators read half precision as it is.
+        """
+        kept = x.dtype == accumulation_dtype(array_namespace(x=x), x.dtype) or on_accelerator(x)
         return identity if kept and self.metric.embed is identity else self.mapped
 
     def rows(self, x):
@@ -55,9 +59,16 @@ class Space(NamedTuple):
         """Centroids given in the units of the rows, relative to the origin."""
         return self.rows(centroids)
 
-    def kernel_rows(self, x):
-        """How many rows a kernel gets: it holds a tile, so this is for threads to share."""
-        return self.chunk_size or max(4096, min(65536, x.shape[-2] // 32))
+    def kernel_rows(self, x, copied):
+        """How many rows a kernel gets: it holds a tile, so this is for threads to share.
+
+        An accelerator gets all, unless the rows of a block are ``copied``.
+        """
+        n, d = x.shape[-2:]
+        if not on_accelerator(x):
+            return self.chunk_size or max(4096, min(65536, n // 32))
+        copied = copied or self.mapping(x) is not identity
+        return self.chunk_size or (rows_per_block(x, 3 * d) if copied else n)
 
     def absolute(self, centroids):
         """Centroids relative to the origin, in the units of the mapped rows."""
@@ -86,7 +97,9 @@ def partition(x, centroids, weights, space, *, dropped=None, stats=True, distanc
     """
     xp = array_namespace(x=x)
     k, d = centroids.shape[-2:]
-    kernels = kernels_for(x, centroids.dtype) if space.metric.embed is not None else None
+    kernels = None
+    if space.metric.embed is not None:
+        kernels = kernels_for(x, centroids.dtype, "assign")
     label = _labeller(x, kernels, space, centroids, dropped, stats)
     own = _own_distance(x, space, centroids)
 
@@ -99,7 +112,7 @@ def partition(x, centroids, weights, space, *, dropped=None, stats=True, distanc
         return (labels,), totals
 
     columns = k + 3 * d if space.metric.embed is not None else k * d
-    size = space.chunk_size if kernels is None else space.kernel_rows(x)
+    size = space.chunk_size if kernels is None else space.kernel_rows(x, distances)
     (labels,), totals = map_rows(block, (x, weights), centroids, columns, size)
     inertia = totals[-1] if distances else None
     if not stats:
@@ -154,7 +167,7 @@ def map_rows(block, rows, centroids, columns, chunk_size):
     leads = [x.ndim - 2, centroids.ndim - 2, *(a.ndim - 1 for a in others if a is not None)]
     if max(leads) > 0:
         return block(*rows)
-    return map_blocks(block, rows, chunk_size or rows_per_block(array_namespace(x=x), columns))
+    return map_blocks(block, rows, chunk_size or rows_per_block(x, columns))
 
 
 def centred_space(x, weights, metric, chunk_size, reduce=None):
@@ -183,7 +196,9 @@ def _column_sums(x, weights, function, chunk_size, reduce):
     """Weighted column sums of ``function(rows)``, and the total weight."""
     xp = array_namespace(x=x)
 
-    kernels = kernels_for(x, accumulation_dtype(xp, x.dtype)) if x.ndim == 2 else None
+    kernels = None
+    if x.ndim == 2:
+        kernels = kernels_for(x, accumulation_dtype(xp, x.dtype), "segment_stats")
 
     def block(part, share):
         values = function(part)
@@ -215,7 +230,7 @@ def _labeller(x, kernels, space, centroids, dropped, stats):
     if kernels is not None:
         packed = kernels.pack(centroids, dropped)
         mapped = space.mapping(x)
-        return lambda part, share: kernels.assign(mapped(part), space.origin, packed, share)
+        return lambda part, share: kernels.assign(mapped(part), space.origin, packed, share, stats)
     nearest_of = _nearest_of(xp, space, centroids, dropped)
 
     def label(part, share):
@@ -246,8 +261,10 @@ def _nearest_of(xp, space, centroids, dropped):
 def _own_distance(x, space, centroids):
     """The function from blocks of x and their labels to distances."""
     xp, absolute = array_namespace(x=x), space.absolute(centroids)
-    kernels = kernels_for(x, absolute.dtype) if space.metric is METRICS["sqeuclidean"] else None
-    if kernels is not None and x.ndim == absolute.ndim == 2:
+    kernels = None
+    if space.metric is METRICS["sqeuclidean"] and x.ndim == absolute.ndim == 2:
+        kernels = kernels_for(x, absolute.dtype, "own_squares")
+    if kernels is not None:
         mapped = space.mapping(x)
         return lambda part, labels: kernels.own_squares(mapped(part), absolute, labels)
     return lambda part, labels: _distance(space, part, take_rows(xp, absolute, labels))

@@ -58,7 +58,7 @@ def choose_kmeans_plusplus(x, weights, key, *, k, metric, n_trials, trim=0.0, re
     draws = uniforms(space.origin, key, k, n_trials)
     first = ranks.draw(mass_of(x, weights, key), draws[..., 0, :1, :])[..., 0]
     plain = space.metric.embed is not None and not trim and reduce is None
-    kernels = kernels_for(x, x.dtype) if plain and first.ndim == 0 else None
+    kernels = kernels_for(x, x.dtype, "gains") if plain and first.ndim == 0 else None
     if kernels is not None:
         return (_sample_pruned(kernels, x, weights, first, draws, space),)
     # |x|^2 of the centred rows. A distance that is not expanded has no use for it, and
@@ -256,7 +256,7 @@ def _sample(x, first, k, body, space, ranks):
     indices = xp.broadcast_to(first[..., None], (*first.shape, k))
     turn = xp.ones((), dtype=first.dtype, device=device(x))
     state = _Sampling(indices, _reach_of(x, first, space, ranks), turn)
-    return while_loop(lambda state: state.turn < k, body, state, max_steps=k - 1)
+    return while_loop(lambda state: state.turn < k, body, state, max_steps=k - 1, min_steps=k - 1)
 
 
 def mass_of(x, weights, key):

@@ -127,3 +127,49 @@ def test_unknown_names_are_told():
     assert len(choose(["scikit-learn-"])) == 2
     with pytest.raises(ValueError, match="no name starts with 'nobody'"):
         choose(["nobody"])
+
+
+def test_the_gpu_benchmark_says_what_it_lacks(capsys, monkeypatch):
+    torch = pytest.importorskip("torch")
+    from benchmarks.__main__ import main
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(sys.stdout, "reconfigure", lambda **_: None, raising=False)
+    assert main(["gpu"]) == {"gpu": []}
+    assert "no GPU" in capsys.readouterr().out
+
+
+@pytest.fixture
+def gpu_run(monkeypatch):
+    pytest.importorskip("torch")
+    from benchmarks.gpu import run
+
+    ours = {name: own for name, own in run.CONTENDERS.items() if name == "kmeans_fx"}
+    monkeypatch.setattr(run, "CONTENDERS", {**ours, "nobody": (None, "a_module_of_nobody")})
+    return run
+
+
+def test_the_gpu_benchmark_runs_on_tiny_workloads(gpu_run, capsys):
+    lines = gpu_run.main(quick=True)
+    assert [line["workload"] for line in lines] == [w.name for w in gpu_run.WORKLOADS]
+    for line in lines:
+        assert "reason" not in line
+        assert line["inertia"] > 0
+        assert line["wrong"] < 0.02  # of rows, near a tie in half precision
+    printed = capsys.readouterr().out
+    assert "not installed: nobody" in printed
+    assert "an iteration takes at least" in printed.splitlines()[-5]
+
+
+def test_a_contender_on_the_gpu_that_takes_too_long_keeps_what_it_has(gpu_run):
+    lines = gpu_run._measured("kmeans_fx", "cpu", quick=True, limit=0.01)
+    assert {line["reason"] for line in lines} == {"no time left"}
+
+
+def test_the_floor_of_an_iteration():
+    from benchmarks.gpu.workloads import Workload
+
+    able = {"bandwidth": 1e9, "float32": 1e12, "bfloat16": 1e13}
+    assert Workload("", 1000, 10, 500).floor(able) == pytest.approx(44 * 1000 / 1e9)
+    assert Workload("", 1000, 500, 10**5).floor(able) == pytest.approx(1e11 / 1e12)
+    assert Workload("", 1000, 500, 10**5, "bfloat16", 4).floor(able) == pytest.approx(4e11 / 1e13)

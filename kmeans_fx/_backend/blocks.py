@@ -5,7 +5,12 @@ keep the leading axis and are joined again, totals are summed over the blocks. S
 over many rows are therefore kept per block first, which also keeps them accurate.
 """
 
-from kmeans_fx._backend.namespace import array_namespace, device, is_jax_namespace
+from kmeans_fx._backend.namespace import (
+    array_namespace,
+    device,
+    is_jax_namespace,
+    on_accelerator,
+)
 from kmeans_fx._backend.sharding import as_varying, row_parts
 from kmeans_fx._backend.threads import run_tasks, threads
 from kmeans_fx._backend.transform import quiet
@@ -15,21 +20,34 @@ __all__ = ["map_blocks", "rows_per_block"]
 # A task is some blocks: enough tasks to keep the threads level, not so many that
 # starting them costs.
 _BLOCKS_PER_TASK, _TASKS = 16, 32
+# A block on an accelerator, of which a few are alive at a time.
+_DEVICE_BYTES = 256 << 20
 # Rows of a block where a block is cut for several devices.
 _LEAST_ROWS = 1024
 
 
-def rows_per_block(xp, columns):
-    """How many rows of so many numbers of scratch make the fastest block.
+def rows_per_block(x, columns):
+    """How many rows of so many numbers of scratch make the fastest block, for arrays like x.
 
     Measured on CPUs with 1 MiB of cache a core: a block may exceed the cache, since
     few of its numbers are alive at a time, and short blocks leave threads waiting for
-    the interpreter. XLA shares a loop between threads where it is long for its work.
+    the interpreter. XLA shares a loop between threads where it is long for its work. An
+    accelerator wants blocks as large as memory allows.
     """
     budget, most = 4 << 20, 32768
-    if is_jax_namespace(xp):
+    is_jax = is_jax_namespace(array_namespace(x=x))
+    if on_accelerator(x) or (is_jax and _compiles_for_accelerator()):
+        budget = most = _DEVICE_BYTES
+    elif is_jax:
         budget, most = 5 << 20, 65536 if columns <= 32 else 4096
     return max(64, min(most, budget // (4 * max(columns, 1))))
+
+
+def _compiles_for_accelerator():
+    """JAX: under a trace no array knows its device, so the default one has to tell."""
+    import jax
+
+    return jax.default_backend() != "cpu"
 
 
 def map_blocks(function, arrays, size):

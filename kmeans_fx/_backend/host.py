@@ -12,6 +12,7 @@ from kmeans_fx._backend.namespace import (
     index_dtype,
     is_jax_namespace,
     is_torch_namespace,
+    on_accelerator,
 )
 from kmeans_fx._backend.transform import is_concrete
 
@@ -52,7 +53,7 @@ def is_on_host(arrays):
         return False
     if _is_jax(arrays[0]):
         return all(_places(array) == {"cpu"} for array in arrays)
-    return is_torch_namespace(array_namespace(a=arrays[0])) and arrays[0].device.type == "cpu"
+    return is_torch_namespace(array_namespace(a=arrays[0])) and not on_accelerator(arrays[0])
 
 
 def to_numpy(arrays, cores):

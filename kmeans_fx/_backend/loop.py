@@ -1,12 +1,22 @@
 """Loops and branches: one name, a body per way of running, each saying what it supports."""
 
-from kmeans_fx._backend.namespace import array_namespace, is_jax_namespace, is_torch_namespace
+from functools import partial
+
+from kmeans_fx._backend.namespace import (
+    array_namespace,
+    is_jax_namespace,
+    is_torch_namespace,
+    on_accelerator,
+)
 from kmeans_fx._backend.sharding import as_varying, as_varying_alike
 
 __all__ = ["cond", "repeat", "select", "while_loop"]
 
+# Steps on an accelerator from one look at the state to the next, in a long loop.
+_STRIDE = 8
 
-def while_loop(running, body, state, /, *, max_steps, eager=False):
+
+def while_loop(running, body, state, /, *, max_steps, min_steps=0, eager=False):
     """Repeat ``body`` while a member of the batch runs; finished members stay as they are.
 
     Parameters
@@ -18,17 +28,21 @@ def while_loop(running, body, state, /, *, max_steps, eager=False):
     state : NamedTuple of arrays, or of such states
     max_steps : int
         After this many steps ``running`` is False for certain.
+    min_steps : int
+        Before this many steps ``running`` is True for certain.
     eager : bool
         Run from Python whatever the backend, because ``body`` talks to the caller.
     """
     engine = _engine(state, eager)
+    if engine is _while_apart:
+        engine = partial(_while_apart, min_steps=min_steps)
     single = running(state).ndim == 0
 
     def step(current):
         # Textbook form: body(current). But the finished members of a batch stay.
         return select(running(current), body(current), current)
 
-    stops = engine in (_while_python, _while_lax)
+    stops = engine in (_while_python, _while_lax) or min_steps == max_steps
     return engine(running, body if single and stops else step, state, max_steps)
 
 
@@ -81,7 +95,7 @@ def _engine(state, eager):
             return _while_torch
         if not _readable(array):
             return _while_masked
-    return _while_python
+    return _while_apart if on_accelerator(array) else _while_python
 
 
 def _while_python(running, step, state, max_steps):
@@ -89,6 +103,20 @@ def _while_python(running, step, state, max_steps):
     del max_steps
     xp = array_namespace(state=_leaves(state)[0])
     while bool(xp.any(running(state))):
+        state = step(state)
+    return state
+
+
+def _while_apart(running, step, state, max_steps, min_steps):
+    """An accelerator, where a read waits for all work under way: one every few steps.
+
+    The steps after the last one that counts leave the state as it is.
+    """
+    xp = array_namespace(state=_leaves(state)[0])
+    for taken in range(max_steps):
+        look = taken % _STRIDE == 0 or taken & (taken - 1) == 0  # short loops end on time
+        if look and taken >= min_steps and not bool(xp.any(running(state))):
+            break
         state = step(state)
     return state
 

@@ -3,12 +3,18 @@
 from math import prod
 
 from kmeans_fx._backend.blocks import map_blocks
-from kmeans_fx._backend.namespace import array_namespace, device, is_jax_namespace
+from kmeans_fx._backend.namespace import (
+    array_namespace,
+    device,
+    is_jax_namespace,
+    on_accelerator,
+)
 
 __all__ = ["broadcast_shapes", "map_members"]
 
-# Numbers that a group of members may hold: about what the caches keep.
-_GROUP_SIZE = 1 << 20
+# Numbers that a group of members may hold: about what the caches keep, or what an
+# accelerator has memory for.
+_GROUP_SIZE, _DEVICE_GROUP_SIZE = 1 << 20, 1 << 28
 
 
 def map_members(function, arrays, ranks, member_size):
@@ -37,7 +43,9 @@ def map_members(function, arrays, ranks, member_size):
         return function(*arrays)
     xp = array_namespace(**{f"array{i}": a for i, a in enumerate(arrays)})
     members = [_Member(xp, a, lead, batch) for a, lead in zip(arrays, leads, strict=True)]
-    group = max(1, min(prod(batch), _GROUP_SIZE // max(member_size, 1)))
+    apart = any(a is not None and on_accelerator(a) for a in arrays)
+    numbers = _DEVICE_GROUP_SIZE if apart else _GROUP_SIZE
+    group = max(1, min(prod(batch), numbers // max(member_size, 1)))
     results = _run(xp, function, members, prod(batch), group)
     return tuple(xp.reshape(r, (*batch, *r.shape[1:])) for r in results)
 
@@ -56,8 +64,8 @@ class _Member:
         self.index = xp.asarray(self.places, device=device(array))
 
     def group(self, members):
-        if self.shared:
-            return self.array
+        if self.shared or members.shape[0] == self.array.shape[0] == len(self.places):
+            return self.array  # all of them, each in its place
         return self.xp.take(self.array, self.xp.take(self.index, members), axis=0)
 
     def one(self, member):

@@ -16,10 +16,13 @@ __all__ = [
     "is_jax_namespace",
     "is_numpy_namespace",
     "is_torch_namespace",
+    "on_accelerator",
     "widest",
 ]
 
 _STANDARD_REALS = ("float32", "float64")
+# Kinds of PyTorch's devices on which an array is at hand for Python and NumPy.
+HOSTS = {"cpu"}
 
 
 @cache
@@ -82,6 +85,16 @@ def device(array):
         return None  # in a trace, or in pieces: JAX places by itself what meets the array
     # JAX compiles anew for an array that is bound to the device on which it would be anyway.
     return place if getattr(array, "committed", True) else None
+
+
+def on_accelerator(array):
+    """Whether Python waits, where it reads a value of the array, for all work under way.
+
+    JAX is left out: its loops are compiled, and read nothing.
+    """
+    if _is_torch(array):
+        return array.device.type not in HOSTS
+    return type(array).__module__.partition(".")[0] == "cupy"
 
 
 def array_namespace(**arrays):

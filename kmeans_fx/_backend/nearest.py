@@ -16,6 +16,7 @@ from kmeans_fx._backend.namespace import (
     is_jax_namespace,
     is_numpy_namespace,
     is_torch_namespace,
+    on_accelerator,
 )
 from kmeans_fx._backend.transform import is_concrete
 
@@ -92,7 +93,7 @@ def _nearest_torch(rows, operand, bias):
     """PyTorch: one fused product; on a CPU NumPy's argmin, which takes a tenth of the time."""
     import torch
 
-    if not (rows.device.type == "cpu" and has_numpy() and is_concrete(rows)):
+    if on_accelerator(rows) or not (has_numpy() and is_concrete(rows)):
         return torch.addmm(bias, rows, operand).min(dim=1).indices
     n, k = rows.shape[0], bias.shape[0]
     if k <= _FEW_CENTROIDS:

@@ -8,8 +8,10 @@ from kmeans_fx._backend.namespace import (
     is_jax_namespace,
     is_numpy_namespace,
     is_torch_namespace,
+    on_accelerator,
 )
 from kmeans_fx._backend.sharding import by_compiler
+from kmeans_fx._backend.transform import tracks_gradients
 
 # Up to here one bincount a column is faster than bringing the rows in order.
 _FEW_COLUMNS = 8
@@ -126,10 +128,11 @@ def segment_stats(rows, labels, k, weights=None):
         rows = xp.broadcast_to(rows, (*labels.shape, rows.shape[-1]))
     if weights is not None:
         weights = xp.broadcast_to(weights, labels.shape)
+    kernels = kernels_for(rows, rows.dtype, "segment_stats")
+    takes = labels.ndim == 1 or on_accelerator(rows)
+    if kernels is not None and takes and not tracks_gradients(rows, weights):
+        return kernels.segment_stats(rows, labels, k, weights)
     if is_numpy_namespace(xp) and labels.ndim == 1:
-        kernels = kernels_for(rows, rows.dtype)
-        if kernels is not None:
-            return kernels.segment_stats(rows, labels, k, weights)
         return _sorted_stats(rows, labels, k, weights)
     ones = xp.ones(labels.shape, dtype=rows.dtype, device=device(rows))
     values = rows if weights is None else rows * weights[..., None]

@@ -6,6 +6,7 @@ from kmeans_fx._backend.namespace import (
     is_jax_namespace,
     is_numpy_namespace,
     is_torch_namespace,
+    on_accelerator,
 )
 from kmeans_fx._backend.transform import is_concrete
 
@@ -21,7 +22,7 @@ def smallest(table, k):
         return lax.top_k(-table, k)[1]
     if is_numpy_namespace(xp):
         return _smallest_numpy(table, k)
-    if is_torch_namespace(xp) and table.device.type == "cpu" and is_concrete(table):
+    if is_torch_namespace(xp) and not on_accelerator(table) and is_concrete(table):
         import torch
 
         return torch.from_numpy(_smallest_numpy(table.detach().numpy(), k))

@@ -10,7 +10,12 @@ from contextlib import contextmanager, nullcontext
 from functools import cache
 from threading import Lock, local
 
-from kmeans_fx._backend.namespace import array_namespace, is_numpy_namespace, is_torch_namespace
+from kmeans_fx._backend.namespace import (
+    array_namespace,
+    is_numpy_namespace,
+    is_torch_namespace,
+    on_accelerator,
+)
 from kmeans_fx._backend.transform import is_concrete
 
 __all__ = ["one_thread", "run_tasks", "threads"]
@@ -28,7 +33,7 @@ def one_thread(array):
     xp = array_namespace(array=array)
     if is_numpy_namespace(xp):
         return _one_blas_thread()
-    if is_torch_namespace(xp) and array.device.type == "cpu" and is_concrete(array):
+    if is_torch_namespace(xp) and not on_accelerator(array) and is_concrete(array):
         return _one_torch_thread()
     return nullcontext()
 

@@ -1,20 +1,25 @@
 """How rows find their centroids in a fit, and iterations that need nobody's attention."""
 
+from functools import partial
 from math import inf
+from typing import Any, NamedTuple
 
 from kmeans_fx._backend.kernels import bounds_for, kernels_for
+from kmeans_fx._backend.loop import cond, select, while_loop
 from kmeans_fx._backend.namespace import (
     array_namespace,
     is_numpy_namespace,
     is_torch_namespace,
+    on_accelerator,
 )
+from kmeans_fx._backend.transform import is_concrete
 from kmeans_fx._partition import Partition, Space, own_distances, partition
 from kmeans_fx.algorithms.bounded import PATIENCE, BoundedPartition, Search
 from kmeans_fx.converge import RUNNING
 from kmeans_fx.distances import as_metric, identity
 from kmeans_fx.update import ClusterStats, cluster_means, weighted_sum
 
-__all__ = ["ahead", "choose_partition"]
+__all__ = ["ahead", "choose_partition", "looks_rarely"]
 
 # Below so many distances a plain pass is cheaper than thinking about it.
 _LARGE = 1 << 18
@@ -33,13 +38,49 @@ def choose_partition(x, centroids, options):
     )
     if not possible or options.algorithm == "lloyd":
         return partition
-    if kernels_for(x, centroids.dtype) is not None:
+    if kernels_for(x, centroids.dtype, "update_bounds") is not None:
         return FusedPartition()
     if options.algorithm == "bounded":
         return BoundedPartition(always=True)
-    if x.shape[0] * centroids.shape[0] < _LARGE:
+    # Bounds are looked at by Python, and their rows taken out: an accelerator would wait.
+    if x.shape[0] * centroids.shape[0] < _LARGE or on_accelerator(x):
         return partition
     return BoundedPartition(patience=PATIENCE)
+
+
+class _Stride(NamedTuple):
+    """A state, and whether no cluster has become empty on the way to it."""
+
+    state: Any
+    undisturbed: Any
+
+
+def looks_rarely(step, x, options, present):
+    """The step, after as many as need nobody to look at their values.
+
+    An empty cluster is filled by a loop that is entered where there is one, so whether there
+    is has to be read. Here the steps go on without, and are taken back to the one before.
+    """
+    fills = options.empty not in ("keep", "merge")
+    if not (fills and on_accelerator(x) and is_concrete(x)) or options.callback is not None:
+        return step
+    xp, plain = array_namespace(x=x), partial(step, options=options._replace(empty="keep"))
+
+    def running(stride):
+        return stride.undisturbed & (stride.state.status == RUNNING)
+
+    def go_on(stride):
+        state = plain(stride.state)
+        empty = state.counts == 0 if present is None else (state.counts == 0) & present
+        filled = ~xp.any(empty, axis=-1)
+        return _Stride(select(filled, state, stride.state), filled)
+
+    def strides(state):
+        start = _Stride(state, state.status == RUNNING)
+        state = while_loop(running, go_on, start, max_steps=options.max_iter).state
+        return cond(state.status == RUNNING, step, lambda state: state, state)
+
+    return strides
 
 
 class FusedPartition:
@@ -84,7 +125,7 @@ class FusedPartition:
                 weights,
                 space.origin,
                 centroids.shape[0],
-                space.kernel_rows(x),
+                space.kernel_rows(x, copied=False),
                 search.error,
             )
         drift = search.drift(self.centroids)

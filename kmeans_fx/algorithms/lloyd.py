@@ -19,7 +19,7 @@ from kmeans_fx._partition import Space, cluster_centres, partition
 from kmeans_fx._ranks import agreed, from_first, rows_of_all
 from kmeans_fx._result import KMeansResult, attach_gradients
 from kmeans_fx.algorithms._options import Options, check_options
-from kmeans_fx.algorithms._passes import ahead, choose_partition
+from kmeans_fx.algorithms._passes import ahead, choose_partition, looks_rarely
 from kmeans_fx.algorithms._state import (
     LloydState,
     advance,
@@ -54,6 +54,7 @@ def iterate(x, weights, key, state, options, present=None, assigned=None):
     if present is None:
         state = ahead(x, weights, state, options, assigned)
     step = partial(_step, x, weights, key, options=options, assigned=assigned, present=present)
+    step = looks_rarely(step, x, options, present)
     if options.callback is not None:
         step = _announced(jit(step, x), options.callback)
     return while_loop(

@@ -122,8 +122,7 @@ def _map_matrices(block, arrays, columns):
     """Blocks of rows of matrices (n, ...); a batch of small problems is one block."""
     if max(array.ndim for array in arrays) > 2:
         return block(*arrays)
-    xp = array_namespace(x=arrays[0])
-    return map_blocks(block, arrays, rows_per_block(xp, columns))
+    return map_blocks(block, arrays, rows_per_block(arrays[0], columns))
 
 
 def _sums(x, labels, share, centroids, k, metric, reduce):

@@ -1,7 +1,8 @@
 """Fused kernels, and the one place that decides whether they are used.
 
-Everything has a portable form with equal results. Kernels take NumPy arrays; arrays of
-other libraries on a CPU come as views of the same memory (`kmeans_fx._backend.host`).
+Everything has a portable form with equal results. Kernels for a CPU take NumPy arrays; arrays
+of other libraries on a CPU come as views of the same memory (`kmeans_fx._backend.host`).
+Those for a GPU take tensors of PyTorch.
 """
 
 import os
@@ -9,7 +10,14 @@ from functools import cache
 from importlib.util import find_spec
 from math import prod
 
-from kmeans_fx._backend.namespace import array_namespace, is_numpy_namespace
+from kmeans_fx._backend.namespace import (
+    array_namespace,
+    dtype_name,
+    is_numpy_namespace,
+    is_torch_namespace,
+    on_accelerator,
+)
+from kmeans_fx._backend.transform import is_concrete, tracks_gradients
 
 __all__ = ["bounds_for", "enabled", "kernels_for", "pays"]
 
@@ -29,18 +37,38 @@ def pays(x):
     return prod(x.shape) >= _FEW_NUMBERS and x.shape[-1] <= _MOST_COLUMNS
 
 
-def kernels_for(x, dtype):
-    """The module of kernels for NumPy arrays x (..., n, d) whose rows are worked on as ``dtype``.
+def kernels_for(x, dtype, task):
+    """The module of kernels for arrays x (..., n, d) whose rows are worked on as ``dtype``.
 
-    None where there is none: then take the portable form.
+    None where none has a function of the name ``task``: then take the portable form.
     """
-    if not (is_numpy_namespace(array_namespace(x=x)) and enabled()):
-        return None
-    if not (dtype in ("float32", "float64") and x.dtype.isnative and pays(x)):
+    xp = array_namespace(x=x)
+    if is_numpy_namespace(xp):
+        module = _for_numpy(x, dtype)
+    else:
+        module = _for_tensors(x, dtype) if is_torch_namespace(xp) else None
+    return module if hasattr(module, task) else None
+
+
+def _for_numpy(x, dtype):
+    if not (dtype in ("float32", "float64") and x.dtype.isnative and pays(x) and enabled()):
         return None
     from kmeans_fx._backend.kernels import fused
 
     return fused
+
+
+def _for_tensors(x, dtype):
+    """For a GPU; its tensors may be in half precision, whose sums are kept as ``dtype``."""
+    if not on_accelerator(x) or os.environ.get("KMEANS_FX_KERNELS") == "0":
+        return None
+    if not (dtype_name(dtype) == "float32" and is_concrete(x)) or tracks_gradients(x):
+        return None
+    if not _has_triton(x.device):
+        return None
+    from kmeans_fx._backend.kernels import tensors
+
+    return tensors
 
 
 def bounds_for(*arguments):
@@ -53,3 +81,17 @@ def bounds_for(*arguments):
 @cache
 def _has_numba():
     return find_spec("numba") is not None
+
+
+@cache
+def _has_triton(place):
+    """Whether Triton is there and compiles for the device: it needs a compiler for C, too."""
+    if place.type not in ("cuda", "cpu") or find_spec("triton") is None:
+        return False
+    try:
+        from kmeans_fx._backend.kernels import tensors
+
+        tensors.assign(*tensors.smallest_problem(place))
+    except Exception:  # noqa: BLE001, whatever it is that is missing
+        return False
+    return True

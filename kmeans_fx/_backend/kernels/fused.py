@@ -56,8 +56,9 @@ def _bias(centroids, dropped):
     return bias
 
 
-def assign(rows, origin, centroids, share):
+def assign(rows, origin, centroids, share, stats=True):
     """Labels, sums and counts of rows ((m,) n, d) less the origin, by the Packed centroids."""
+    del stats  # the search makes them by the way
     share = np.empty(0, rows.dtype) if share is None else share
     given = ((rows, 2), (origin, 1), (centroids.operand, 1), (centroids.bias, 1), (share, 1))
     batched = any(array.ndim > rank for array, rank in given)
