@@ -14,6 +14,7 @@ from kmeans_fx import assign, kmeans, kmeans_plusplus, lloyd
 from kmeans_fx._backend import kernels
 from kmeans_fx._partition import centred_space, own_distances, partition
 from kmeans_fx._pruned_sampling import PrunedReach
+from kmeans_fx.algorithms._passes import FusedPartition
 from kmeans_fx.distances import as_metric
 
 algorithm = importlib.import_module("kmeans_fx.algorithms.lloyd")
@@ -125,6 +126,31 @@ def test_iterations_that_run_ahead_are_those_of_the_step(dtype, empty, kind, n, 
     steps = lloyd(x, start, empty=empty, max_iter=6, history=True)  # a history needs every step
     for one, other in zip(ahead[:5], steps[:5], strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@ON_NUMPY
+@given(HARD, st.integers(2, 600), st.integers(1, 9), st.integers(2, 9), st.integers(0, 99))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_pass_finds_a_nearest_centroid_wherever_they_move(dtype, kind, n, d, k, seed):
+    x = hard_rows(kind, n, d, seed).astype(dtype)
+    rng = np.random.default_rng(seed)
+    weights = rng.integers(0, 3, size=n).astype(dtype) if seed % 2 else None
+    space = centred_space(x, None, as_metric("sqeuclidean"), 200)
+    rows, fused = x - space.origin, FusedPartition()
+    centroids, labels = rows[rng.integers(n, size=k)], np.full(n, -1)
+    for turn, step in enumerate((0, 1, 0.1, 0, 1e-3, 5, 0, 0.01) * 5):
+        centroids = centroids + (step * rng.normal(size=(k, d)) * np.ptp(rows)).astype(dtype)
+        part = fused.next(x, centroids, weights, space)
+        assert fused.moved == np.sum(part.labels != labels)
+        np.testing.assert_array_equal(fused.bounds.labels_before(), labels)
+        labels = part.labels + 0
+        if turn % 3 == 0:  # what bounds let through is let through for good
+            far = ((rows[:, None, :].astype(float) - centroids) ** 2).sum(-1)
+            own, error = far[np.arange(n), labels], 128 * np.finfo(dtype).eps
+            scale = (rows.astype(float) ** 2).sum(-1).max() + (centroids.astype(float) ** 2).sum(-1)
+            assert np.all(own <= far.min(1) + error * scale.max())
+            counts = np.bincount(labels, weights, k)
+            np.testing.assert_array_equal(part.stats.counts, counts)
 
 
 @ON_NUMPY

@@ -108,6 +108,8 @@ class FusedPartition:
             part, self.found = self.found[1], None
             return part
         part = self.next(x, centroids, weights, space)
+        # A copy: the next pass writes over the labels.
+        part = part._replace(labels=part.labels + 0)
         if not distances:
             return part
         far = own_distances(x, part.labels, centroids, space)
@@ -157,8 +159,11 @@ def ahead(x, weights, state, options, assigned):
         means = cluster_means(xp, part.stats, centroids)
         shift = xp.sum((means - centroids) ** 2)
         if assigned.moved == 0 or xp.any(part.stats.counts == 0) or not still < shift < inf:
-            assigned.found = centroids, part
-            return state._replace(centroids=centroids, n_iter=state.n_iter + n_iter)
+            # Copies: the next pass writes over the labels.
+            assigned.found = centroids, part._replace(labels=part.labels + 0)
+            labels = assigned.bounds.labels_before()
+            return state._replace(centroids=centroids, labels=labels, n_iter=state.n_iter + n_iter)
         state = state._replace(labels=part.labels, counts=part.stats.counts)
         centroids = means
-    return state._replace(centroids=centroids, n_iter=state.n_iter + options.max_iter - 1)
+    last = state.n_iter + options.max_iter - 1
+    return state._replace(centroids=centroids, labels=state.labels + 0, n_iter=last)

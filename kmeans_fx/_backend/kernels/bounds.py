@@ -29,24 +29,29 @@ class Bounds:
         self.x, self.mapping, self.size, self.slack = x, mapping, size, slack
         self.origin = np.ascontiguousarray(origin)
         self.share = np.empty(0, dtype) if weights is None else np.array(weights, dtype)
-        self.labels, self.fresh = np.full(n, -1, np.intp), np.empty(n, np.intp)
+        self.labels, self.before = np.full(n, -1, np.intp), np.empty(n, np.int32)
+        self.turns, self.turn = np.empty(n, np.int32), -1
         self.upper, self.lower = np.empty(n, dtype), np.empty(n, dtype)
         blocks = -(-n // size)
         self.parts, self.weights = np.empty((blocks, k, d)), np.empty((blocks, k))
         self.tally = np.empty((blocks, 2), np.int64)
-        self.sums, self.age = np.zeros((k, d)), 0
+        self.sums, self.path = np.zeros((k, d)), np.zeros((2, k))
 
     def update(self, centroids, drift):
         """A pass for centroids (k, d) that moved by ``drift`` (3, k).
 
         Returns
         -------
-        labels : (n,), the same memory in every other pass
+        labels : (n,), the same memory in every pass
         sums, counts : (k, d), (k,)
         searched, moved : int
         """
-        anew = self.age % _REFRESH == 0
-        self.age += 1
+        self.turn += 1
+        anew = self.turn % _REFRESH == 0
+        self.path += drift[:2]
+        # Rounded up, so that no way is shorter than it was.
+        path = np.nextafter(self.path.astype(self.origin.dtype), np.inf)
+        drift = np.concatenate([path, drift[2:]])
         arguments = np.ascontiguousarray(centroids), *fused.pack(centroids)[:2], drift, anew
         blocks = self.tally.shape[0]
         # Rows that are mapped are copies: of no more than a block at a time.
@@ -62,13 +67,16 @@ class Bounds:
                 task(first)
         else:
             run_tasks(task, starts, workers, lambda _: None)
-        self.labels, self.fresh = self.fresh, self.labels
         change = self.parts.sum(axis=0)
         self.sums = change if anew else self.sums + change
         searched, moved = self.tally.sum(axis=0)
         dtype = self.origin.dtype
         counts = self.weights.sum(axis=0)
         return self.labels, self.sums.astype(dtype), counts.astype(dtype), searched, moved
+
+    def labels_before(self):
+        """Those of the pass before the last one, (n,)."""
+        return np.where(self.turns == self.turn, self.before, self.labels)
 
     def _blocks(self, blocks, centroids, packed, bias, drift, anew):
         rows = slice(blocks.start * self.size, blocks.stop * self.size)
@@ -82,11 +90,13 @@ class Bounds:
             bias,
             self.share[rows],
             self.labels[rows],
-            self.fresh[rows],
+            self.before[rows],
+            self.turns[rows],
             self.upper[rows],
             self.lower[rows],
             drift,
             self.slack,
+            self.turn,
             anew,
             self.parts[blocks],
             self.weights[blocks],

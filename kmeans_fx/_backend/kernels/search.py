@@ -15,6 +15,9 @@ from kmeans_fx._backend.kernels.tiles import nearest_of_tile, two_nearest_of_til
 
 __all__ = ["assign_rows", "bounded_blocks"]
 
+# Rows whose bounds are read before any of them is searched.
+_ROWS = 256
+
 
 @compiled
 def assign_rows(x, origin, packed, bias, share, labels, sums, counts):
@@ -57,11 +60,13 @@ def bounded_blocks(
     bias,
     share,
     labels,
-    fresh,
+    before,
+    turns,
     upper,
     lower,
     drift,
     slack,
+    turn,
     anew,
     sums,
     counts,
@@ -69,24 +74,28 @@ def bounded_blocks(
 ):
     """Hamerly's pass over blocks of ``size`` rows: labels and bounds are brought up to date.
 
+    Nothing is written for a row that its bounds keep. They are kept as they would have been
+    before any centroid moved, and the way that one has gone in all is added when they are read.
+
     Parameters
     ----------
     x : (n, d); origin : (d,); centroids : (k, d), relative to the origin
-    labels, fresh : (n,)
-        Those of the last pass, -1 where there are no bounds yet; and the new ones, written.
+    labels, before, turns : (n,), written over
+        The labels, -1 where there are no bounds yet; those before a row moved last, and the
+        turn in which it did.
     upper, lower : (n,), written over
     drift : (3, k)
-        How far the centroid moved, how far any other, and half the way to the next.
+        How far the centroid has moved in all, how far any other, and half the way to the next.
     slack : float
         Relative error of a distance.
     anew : bool
         Whether all rows are summed, or only what those that moved add and take away.
-    sums, counts : (b, k, d), (b, k), written over
+    sums : (b, k, d), written over; counts : (b, k), those of the last pass, brought up to date
         Of each block: the sums, and the weights of all rows.
     tally : (b, 2), written over
         How many rows were held against all centroids, and how many moved.
     """
-    sums[:], counts[:] = 0, 0
+    sums[:] = 0
     for b in range(sums.shape[0]):
         here = slice(b * size, min(x.shape[0], (b + 1) * size))
         tally[b, 0], tally[b, 1] = _bounded_rows(
@@ -97,15 +106,29 @@ def bounded_blocks(
             bias,
             share[here],
             labels[here],
-            fresh[here],
+            before[here],
+            turns[here],
             upper[here],
             lower[here],
             drift,
             slack,
-            anew,
+            turn,
             sums[b],
             counts[b],
         )
+        if anew:
+            sums[b], counts[b] = 0, 0
+            sum_rows(x[here], origin, labels[here], share[here], sums[b], counts[b])
+        elif share.shape[0]:
+            _weigh(labels[here], share[here], counts[b])
+
+
+@compiled
+def _weigh(labels, share, counts):
+    """The weight of every cluster: what subtraction leaves of one is never quite nothing."""
+    counts[:] = 0
+    for i in range(labels.shape[0]):
+        counts[labels[i]] += share[i]
 
 
 @compiled
@@ -117,45 +140,69 @@ def _bounded_rows(
     bias,
     share,
     labels,
-    fresh,
+    before,
+    turns,
     upper,
     lower,
     drift,
     slack,
-    anew,
+    turn,
     sums,
     counts,
 ):
     n, d = x.shape
-    more, less = 1 + x.dtype.type(slack), 1 - x.dtype.type(slack)
-    held, searched, moved, size = 0, 0, 0, 3 * width(x)
+    searched, moved, held, size = 0, 0, 0, 3 * width(x)
     tile, place = np.zeros((d, size), x.dtype), np.zeros(size, np.int64)
     facts, label = np.zeros((3, size), x.dtype), np.zeros(size, np.int32)
-    for i in range(n):
-        own, high, bar = labels[i], x.dtype.type(1), x.dtype.type(0)
-        if own >= 0:
-            high, low = (upper[i] + drift[0, own]) * more, (lower[i] - drift[1, own]) * less
-            bar = max(drift[2, own], low)
-            if high > bar:
-                high = _distance(x[i], origin, centroids[own]) * more
-            upper[i], lower[i], fresh[i] = high, low, own
-        if own >= 0 and high <= bar:
-            weight = weight_of(share, i)
-            counts[own] += weight
-            if anew:
-                for f in range(d):
-                    sums[own, f] += weight * (x[i, f] - origin[f])
-        else:
+    rows = np.zeros(_ROWS, np.int64)
+    for start in range(0, n, _ROWS):
+        stop = min(n, start + _ROWS)
+        wanted = _unsure(
+            x, start, stop, origin, centroids, labels, upper, lower, drift, slack, rows
+        )
+        searched += wanted
+        for h in range(wanted):
+            i = rows[h]
             for f in range(d):
                 tile[f, held] = x[i, f] - origin[f]
             place[held] = i
             held += 1
-        if held == size or (held > 0 and i == n - 1):
-            _settle(tile, held, place, packed, bias, slack, facts, label, upper, lower)
-            moved += _move(tile, held, place, label, labels, fresh, share, anew, sums, counts)
-            searched += held
-            held = 0
+            if held == size:
+                _settle(tile, held, place, packed, bias, slack, drift, facts, label, upper, lower)
+                moved += _move(
+                    tile, held, place, label, labels, before, turns, turn, share, sums, counts
+                )
+                held = 0
+    if held:
+        _settle(tile, held, place, packed, bias, slack, drift, facts, label, upper, lower)
+        moved += _move(tile, held, place, label, labels, before, turns, turn, share, sums, counts)
     return searched, moved
+
+
+@compiled
+def _unsure(x, start, stop, origin, centroids, labels, upper, lower, drift, slack, rows):
+    """How many rows may have another nearest centroid; their places are written to ``rows``."""
+    more, less = 1 + x.dtype.type(slack), 1 - x.dtype.type(slack)
+    wanted, kept = 0, 0
+    if labels[start] < 0:
+        for i in range(start, stop):
+            rows[i - start] = i
+        return stop - start
+    # No branches: which rows are wanted is hard to foretell.
+    for i in range(start, stop):
+        rows[wanted] = i
+        own = labels[i]
+        bar = max(drift[2, own], (lower[i] - drift[1, own]) * less)
+        wanted += (upper[i] + drift[0, own]) * more > bar
+    for h in range(wanted):
+        i = rows[h]
+        own = labels[i]
+        bar = max(drift[2, own], (lower[i] - drift[1, own]) * less)
+        high = _distance(x[i], origin, centroids[own]) * more
+        upper[i] = high - drift[0, own] * less
+        rows[kept] = i
+        kept += high > bar
+    return kept
 
 
 @compiled
@@ -174,7 +221,7 @@ def _distance(row, origin, centroid):
 
 
 @compiled
-def _settle(tile, held, place, packed, bias, slack, facts, label, upper, lower):
+def _settle(tile, held, place, packed, bias, slack, drift, facts, label, upper, lower):
     """The nearest centroids of the rows in the tile, and their bounds."""
     d, size = tile.shape
     low, high, norms = facts[0], facts[1], facts[2]
@@ -183,31 +230,34 @@ def _settle(tile, held, place, packed, bias, slack, facts, label, upper, lower):
     for f in range(d):
         for i in range(size):
             norms[i] += tile[f, i] ** 2
+    less = 1 - tile.dtype.type(slack)
     # The expanded square is off by a few roundings of the largest of its terms.
     largest, twice = tile.dtype.type(0), tile.dtype.type(2 * slack)
     for j in range(bias.shape[0]):
         largest = bias[j] if largest < bias[j] < inf else largest
     for i in range(held):
         error = twice * (norms[i] + largest)
-        upper[place[i]] = np.sqrt(max(low[i] + norms[i], 0) + error)
-        lower[place[i]] = np.sqrt(max(high[i] + norms[i] - error, 0))
+        own = label[i]
+        upper[place[i]] = np.sqrt(max(low[i] + norms[i], 0) + error) - drift[0, own] * less
+        lower[place[i]] = np.sqrt(max(high[i] + norms[i] - error, 0)) + drift[1, own] * less
 
 
 @compiled
-def _move(tile, held, place, label, labels, fresh, share, anew, sums, counts):
+def _move(tile, held, place, label, labels, before, turns, turn, share, sums, counts):
     """The rows in the tile get their labels; those that are new leave one sum for another."""
     moved = 0
     for h in range(held):
         i, own = place[h], label[h]
         old, weight = labels[i], weight_of(share, i)
-        fresh[i] = own
-        counts[own] += weight
-        moved += own != old
-        if own == old and not anew:
+        if own == old:
             continue
+        labels[i], before[i], turns[i] = own, old, turn
+        moved += 1
+        counts[own] += weight
         for f in range(sums.shape[1]):
-            value = weight * tile[f, h]
-            sums[own, f] += value
-            if old >= 0 and not anew:
-                sums[old, f] -= value
+            sums[own, f] += weight * tile[f, h]
+        if old >= 0:
+            counts[old] -= weight
+            for f in range(sums.shape[1]):
+                sums[old, f] -= weight * tile[f, h]
     return moved
