@@ -129,8 +129,10 @@ def test_unknown_names_are_told():
         choose(["nobody"])
 
 
+@pytest.mark.backend("torch")
 def test_the_gpu_benchmark_says_what_it_lacks(capsys, monkeypatch):
-    torch = pytest.importorskip("torch")
+    import torch
+
     from benchmarks.__main__ import main
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -141,7 +143,6 @@ def test_the_gpu_benchmark_says_what_it_lacks(capsys, monkeypatch):
 
 @pytest.fixture
 def gpu_run(monkeypatch):
-    pytest.importorskip("torch")
     from benchmarks.gpu import run
 
     ours = {name: own for name, own in run.CONTENDERS.items() if name == "kmeans_fx"}
@@ -149,6 +150,7 @@ def gpu_run(monkeypatch):
     return run
 
 
+@pytest.mark.backend("torch")
 def test_the_gpu_benchmark_runs_on_tiny_workloads(gpu_run, capsys):
     lines = gpu_run.main(quick=True)
     assert [line["workload"] for line in lines] == [w.name for w in gpu_run.WORKLOADS]
@@ -161,6 +163,7 @@ def test_the_gpu_benchmark_runs_on_tiny_workloads(gpu_run, capsys):
     assert "an iteration takes at least" in printed.splitlines()[-5]
 
 
+@pytest.mark.backend("torch")
 def test_a_contender_on_the_gpu_that_takes_too_long_keeps_what_it_has(gpu_run):
     lines = gpu_run._measured("kmeans_fx", "cpu", quick=True, limit=0.01)
     assert {line["reason"] for line in lines} == {"no time left"}

@@ -84,11 +84,26 @@ def drawn(x, size, steps):
         yield torch.cat([take_batch(part, None, step, new, how)[0] for part, new, how in turn])
 
 
-def fits():
+def scores(x, r):
     import torch
 
     import kmeans_fx as kf
     from kmeans_fx import metrics
+
+    return torch.stack(
+        [
+            metrics.inertia(x, sides(x), k=2, reduce=r),
+            metrics.davies_bouldin_score(x, sides(x), k=2, reduce=r),
+            metrics.calinski_harabasz_score(x, sides(x), k=2, reduce=r),
+            metrics.simplified_silhouette_score(x, sides(x), k=2, reduce=r),
+            metrics.silhouette_score(x, sides(x), metric="cosine", k=2, reduce=r),
+            metrics.soft_inertia(x, kf.soft_assign(x, starts()), reduce=r),
+        ]
+    )
+
+
+def fits():
+    import kmeans_fx as kf
 
     online = {"key": 0, "reassignment_ratio": 0, "tol": 0.1}
     return {
@@ -112,16 +127,7 @@ def fits():
         "batches of all rows": lambda x, r: kf.minibatch_kmeans(
             x, 4, key=0, batch_size=N, init_size=N, n_init=2, max_iter=4, reduce=r
         ),
-        "scores": lambda x, r: torch.stack(
-            [
-                metrics.inertia(x, sides(x), k=2, reduce=r),
-                metrics.davies_bouldin_score(x, sides(x), k=2, reduce=r),
-                metrics.calinski_harabasz_score(x, sides(x), k=2, reduce=r),
-                metrics.simplified_silhouette_score(x, sides(x), k=2, reduce=r),
-                metrics.silhouette_score(x, sides(x), metric="cosine", k=2, reduce=r),
-                metrics.soft_inertia(x, kf.soft_assign(x, starts()), reduce=r),
-            ]
-        ),
+        "scores": scores,
         "half": lambda x, r: kf.lloyd(x.bfloat16(), starts(), empty="keep", reduce=r),
     }
 
