@@ -128,9 +128,8 @@ def test_normal_numbers_are_normal():
         np.testing.assert_allclose(np.mean(values**power), moment, atol=0.08)
 
 
-@pytest.mark.parametrize(
-    "scheme", [pytest.param("bootstrap", marks=pytest.mark.uncompiled), "subsample"]
-)
+@pytest.mark.uncompiled
+@pytest.mark.parametrize("scheme", ["bootstrap", "subsample"])
 def test_real_clusters_are_found_again_and_cut_ones_are_not(xp, asarray, to_numpy, scheme):
     """Three groups are stable as three; as four, one is cut in two, another one each time."""
     x = asarray(xp, three(60))
