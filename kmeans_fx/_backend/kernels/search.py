@@ -253,11 +253,12 @@ def _move(tile, held, place, label, labels, before, turns, turn, share, sums, co
             continue
         labels[i], before[i], turns[i] = own, old, turn
         moved += 1
+        if old < 0:
+            continue  # The first pass sums all rows at its end.
         counts[own] += weight
+        counts[old] -= weight
         for f in range(sums.shape[1]):
-            sums[own, f] += weight * tile[f, h]
-        if old >= 0:
-            counts[old] -= weight
-            for f in range(sums.shape[1]):
-                sums[old, f] -= weight * tile[f, h]
+            value = weight * tile[f, h]
+            sums[own, f] += value
+            sums[old, f] -= value
     return moved
