@@ -198,9 +198,12 @@ SURROGATES = {"straight_through_assign": _passed_through}
 
 
 # What deeper ones are made of is run in a session of its own; all other tests are jitted, too.
-PARTS = {"jax": ("jit", "vmap", "jvp"), "torch": ("compile", "compile(vmap)", "compile(grad)")}
+PARTS = {
+    "jax": ("jit", "vmap", "grad", "jvp"),
+    "torch": ("compile", "compile(vmap)", "compile(grad)"),
+}
 # So is, of a call with an option, all that is slow to compile but the deepest.
-SLOW = {"jax": ("grad", "hessian"), "torch": ("compile, backward",)}
+SLOW = {"jax": ("hessian",), "torch": ("compile, backward",)}
 DEEPEST = {"jax": "jit(vmap(grad))", "torch": "compile(vmap(grad))"}
 
 

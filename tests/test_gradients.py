@@ -6,6 +6,7 @@ from array_api_compat import is_torch_namespace
 
 import kmeans_fx as kf
 from tests.cases import problems
+from tests.parameters import uncompiled
 
 pytestmark = [
     pytest.mark.backend("jax", "torch"),
@@ -78,9 +79,7 @@ def scalar(result):
     )
 
 
-@pytest.mark.parametrize(
-    "metric", ["sqeuclidean", *(pytest.param(m, marks=pytest.mark.uncompiled) for m in METRICS[1:])]
-)
+@pytest.mark.parametrize("metric", ["sqeuclidean", *uncompiled(*METRICS[1:])])
 def test_kmeans_in_x_and_weights(grad, metric):
     def fit(x, weights):
         return scalar(kf.kmeans(x, 3, key=0, weights=weights, metric=metric))

@@ -5,6 +5,7 @@ import pytest
 from array_api_extra.testing import lazy_xp_function
 
 from kmeans_fx.images import QuantizedImage, quantize_image
+from tests.parameters import uncompiled
 
 lazy_xp_function(quantize_image)
 
@@ -132,7 +133,7 @@ def floyd_steinberg(image, palette):
 @pytest.mark.eager
 @pytest.mark.parametrize(
     "kind",
-    ["colour", "alpha", *(pytest.param(k, marks=pytest.mark.uncompiled) for k in ("grey", "real"))],
+    ["colour", "alpha", *uncompiled("grey", "real")],
 )
 def test_dithering(xp, asarray, to_numpy, kind):
     """A ramp in two or three colours keeps its local mean, as the plain loops do."""

@@ -6,6 +6,7 @@ import pytest
 from kmeans_fx import Metric, kmeans, kmeans_plusplus, lloyd
 from kmeans_fx._backend.namespace import array_namespace
 from kmeans_fx._backend.random import as_key, split
+from tests.parameters import uncompiled
 
 K_EACH = (2, 5, 4)
 
@@ -33,14 +34,7 @@ def check_each(to_numpy, ours, fits):
         assert {tuple(row) for row in centroids} == {tuple(row) for row in centroids[:k]}
 
 
-@pytest.mark.parametrize(
-    "empty",
-    [
-        "farthest",
-        "merge",
-        *(pytest.param(e, marks=pytest.mark.uncompiled) for e in ("split", "keep")),
-    ],
-)
+@pytest.mark.parametrize("empty", ["farthest", "merge", *uncompiled("split", "keep")])
 def test_a_batch_is_a_loop(xp, asarray, to_numpy, empty):
     x, starts = (asarray(xp, a) for a in problems())
     ours = lloyd(x, starts, empty=empty, k_each=asarray(xp, K_EACH))

@@ -16,6 +16,7 @@ from kmeans_fx import CONVERGED, MAX_ITER, STOPPED, kmeans, kmeans_blocks, lloyd
 from kmeans_fx._backend.files import save_arrays
 from kmeans_fx.algorithms._sweeps import block_reader, local_sweep, read_ahead
 from kmeans_fx.metrics._block_scores import block_inertia
+from tests.parameters import uncompiled
 
 K = 8
 # Uneven blocks, one of a single row and one without rows.
@@ -35,10 +36,8 @@ def agree(ours, theirs, to_numpy, tol=1e-5):
     assert int(ours.status) == int(theirs.status)
 
 
-@pytest.mark.parametrize(
-    "init", ["k-means||", pytest.param("k-means++", marks=pytest.mark.uncompiled)]
-)
-@pytest.mark.parametrize("weighted", [pytest.param(False, marks=pytest.mark.uncompiled), True])
+@pytest.mark.parametrize("init", ["k-means||", *uncompiled("k-means++")])
+@pytest.mark.parametrize("weighted", [True, *uncompiled(False)])
 def test_equals_the_fit_in_memory(xp, asarray, to_numpy, blobs, init, weighted):
     x = asarray(xp, blobs[0])
     weights = asarray(xp, np.arange(600) % 3 * 1.0) if weighted else None
@@ -51,11 +50,9 @@ def test_equals_the_fit_in_memory(xp, asarray, to_numpy, blobs, init, weighted):
 
 @pytest.mark.parametrize("options", [
     {"empty": "farthest"},
-    pytest.param({"empty": "split"}, marks=pytest.mark.uncompiled),
-    pytest.param({"empty": "merge"}, marks=pytest.mark.uncompiled),
-    pytest.param({"empty": "keep", "tol": 0}, marks=pytest.mark.uncompiled),
-    pytest.param({"metric": "cosine"}, marks=pytest.mark.uncompiled),
     {"max_iter": 2, "history": True},
+    *uncompiled({"empty": "split"}, {"empty": "merge"}),
+    *uncompiled({"empty": "keep", "tol": 0}, {"metric": "cosine"}),
 ])  # fmt: skip
 def test_options_are_those_of_lloyd(xp, asarray, to_numpy, blobs, options):
     """From centroids of which three get no rows; directions are nowhere far from all rows."""

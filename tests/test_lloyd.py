@@ -99,7 +99,7 @@ def pixels():
 @pytest.mark.parametrize(
     ("name", "k", "weighted"),
     [
-        ("digits", 10, False),
+        pytest.param("digits", 10, False, marks=pytest.mark.uncompiled),
         pytest.param("iris", 3, True, marks=pytest.mark.uncompiled),
         pytest.param("pixels", 16, False, marks=pytest.mark.uncompiled),
         ("pixels", 16, True),

@@ -9,6 +9,7 @@ from kmeans_fx import CONVERGED, NONFINITE, assign, kmeans, lloyd
 from kmeans_fx._partition import Space
 from kmeans_fx.algorithms._breathing import _utilities, _without
 from kmeans_fx.distances import METRICS, as_metric
+from tests.parameters import uncompiled
 
 K = 9
 GRID = 8.0 * np.stack(np.meshgrid(range(3), range(3)), axis=-1).reshape(-1, 2)
@@ -71,9 +72,7 @@ def test_is_never_worse(seed, k, metric, empty, weighted):
 
 
 # All metrics take part in the test above.
-@pytest.mark.parametrize(
-    "metric", ["sqeuclidean", pytest.param("manhattan", marks=pytest.mark.uncompiled)]
-)
+@pytest.mark.parametrize("metric", ["sqeuclidean", *uncompiled("manhattan")])
 def test_backends_agree(xp, asarray, to_numpy, iris, metric):
     x = iris[0].astype(np.float32)
     ours, numpys = (breathing(a, 6, key=3, metric=metric) for a in (asarray(xp, x), x))

@@ -1,0 +1,8 @@
+"""Parameters of tests that many files share."""
+
+import pytest
+
+
+def uncompiled(*values):
+    """Parameters that are not for JAX, which would compile anew for each of them."""
+    return [pytest.param(value, marks=pytest.mark.uncompiled) for value in values]
