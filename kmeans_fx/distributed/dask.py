@@ -328,7 +328,7 @@ def calinski_harabasz_score(x, labels, /, *, k=None, client=None):
 
 
 def _engine(client, blocks, persist):
-    return dask_sweep(client, client.persist(blocks) if persist else blocks)
+    return dask_sweep(client, client.compute(blocks) if persist else blocks)
 
 
 def _words(key, seen):
@@ -340,7 +340,7 @@ def _score(function, x, labels, k, client, *args):
     with connected(client) as session:
         if k is None:
             k = int(session.compute(labels.max()).result()) + 1
-        return function(dask_sweep(session, session.persist(blocks)), k, *args)
+        return function(_engine(session, blocks, persist=True), k, *args)
 
 
 def _real_dtype(x):
