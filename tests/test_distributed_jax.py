@@ -103,7 +103,19 @@ SHARDED = {
     "assign": lambda x: kf.assign(x, starts(x), chunk_size=16).distances,
     "cluster_stats": lambda x: kf.cluster_stats(x, sides(x), 2),
     "inertia": lambda x: metrics.inertia(x, sides(x), k=2),
-    "silhouette": lambda x: metrics.silhouette_score(x, sides(x), k=2, metric="sqeuclidean"),
+    "silhouette, sqeuclidean": lambda x: metrics.silhouette_score(
+        x, sides(x), k=2, metric="sqeuclidean"
+    ),
+    "silhouette, cosine": lambda x: metrics.silhouette_score(
+        x, sides(x), k=2, metric="cosine", weights=x[:, 0] ** 2
+    ),
+    "silhouette": lambda x: metrics.silhouette_samples(x, sides(x), k=2),
+    "silhouette, manhattan": lambda x: metrics.silhouette_score(
+        x, sides(x), k=2, metric="manhattan", weights=x[:, 0] ** 2
+    ),
+    "soft_silhouette": lambda x: metrics.soft_silhouette_score(x, kf.soft_assign(x, starts(x))),
+    "soft_inertia": lambda x: metrics.soft_inertia(x, kf.soft_assign(x, starts(x))),
+    "cluster_table": lambda x: metrics.cluster_table(x, sides(x), k=2),
     "davies_bouldin": lambda x: metrics.davies_bouldin_score(x, sides(x), k=2),
     "calinski_harabasz": lambda x: metrics.calinski_harabasz_score(x, sides(x), k=2),
     "simplified_silhouette": lambda x: metrics.simplified_silhouette_score(x, sides(x), k=2),
