@@ -55,6 +55,13 @@ def test_kmeans_equals_one_process(client, rows, weighted):
     assert int(ours.n_iter) == int(theirs.n_iter)
 
 
+def test_the_best_of_some_fits(client, rows):
+    options = {"key": 3, "init": "k-means||", "n_init": 3}
+    theirs = kf.kmeans(rows, K, **options)
+    ours = kd.kmeans(chunked(rows), K, client=client, **options)
+    np.testing.assert_allclose(ours.centroids, theirs.centroids, rtol=1e-10)
+
+
 def test_blocks_of_pytorch(client, rows):
     torch = pytest.importorskip("torch")
     parts = [delayed(torch.from_numpy)(rows[i : i + 1000]) for i in range(0, 4000, 1000)]
@@ -130,9 +137,18 @@ def test_seeds_distances_and_scores_equal_one_process(client, rows):
     assert ours.shape == (4000, K)
     other = kf.pairwise_distances(rows, first, metric="euclidean")
     np.testing.assert_allclose(ours.compute(), other)
-    for name in ("inertia", "davies_bouldin_score", "calinski_harabasz_score"):
+    for name in (
+        "inertia",
+        "davies_bouldin_score",
+        "calinski_harabasz_score",
+        "simplified_silhouette_score",
+    ):
         score = getattr(kd, name)(x, found.labels, client=client)
         np.testing.assert_allclose(score, getattr(metrics, name)(rows, theirs.labels))
+    options = {"centroids": first, "metric": "manhattan", "k": K}
+    score = kd.simplified_silhouette_score(x, found.labels, client=client, **options)
+    other = metrics.simplified_silhouette_score(rows, theirs.labels, **options)
+    np.testing.assert_allclose(score, other)
     score = kd.inertia(x, found.labels, centroids=first, k=K, client=client)
     np.testing.assert_allclose(score, theirs.distances.sum())
 

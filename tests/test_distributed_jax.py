@@ -338,6 +338,7 @@ SLOPES = {
     "davies_bouldin_score": lambda x, reduce: metrics.davies_bouldin_score(
         x, sides(x), k=2, reduce=reduce
     ),
+    "silhouette_score": lambda x, reduce: metrics.silhouette_score(x, sides(x), k=2, reduce=reduce),
 }
 
 

@@ -49,6 +49,18 @@ def test_equals_the_fit_in_memory(xp, asarray, to_numpy, blobs, init, weighted):
     np.testing.assert_array_equal(to_numpy(ours.labels), to_numpy(theirs.labels))
 
 
+def test_the_best_of_some_fits(blobs, tmp_path):
+    x, options = blobs[0], {"key": 2, "init": "k-means||"}
+    theirs = kmeans(x, K, n_init=4, **options)
+    ours = kmeans_blocks(cut(x), K, n_init=4, labels=True, **options)
+    agree(ours, theirs, np.asarray)
+    np.testing.assert_array_equal(ours.labels, theirs.labels)
+    assert float(ours.inertia) < float(kmeans_blocks(cut(x), K, **options).inertia)
+    for wrong in ({"init": x[:K]}, {"checkpoint": tmp_path / "fit.npz"}):
+        with pytest.raises(ValueError, match="n_init must be 1 with a"):
+            kmeans_blocks(cut(x), K, n_init=2, **(options | wrong))
+
+
 @pytest.mark.parametrize("options", [
     {"empty": "farthest"},
     pytest.param({"empty": "split"}, marks=pytest.mark.uncompiled),

@@ -21,6 +21,7 @@ from kmeans_fx.metrics._block_scores import (
     block_calinski_harabasz,
     block_davies_bouldin,
     block_inertia,
+    block_simplified_silhouette,
 )
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "kmeans_parallel",
     "minibatch_kmeans",
     "pairwise_distances",
+    "simplified_silhouette_score",
 ]
 
 
@@ -42,6 +44,7 @@ def kmeans(
     *,
     key,
     init="k-means||",
+    n_init=1,
     init_size=None,
     weights=None,
     metric="sqeuclidean",
@@ -61,7 +64,7 @@ def kmeans(
     ----------
     x : dask.array.Array (n, d)
         Of blocks of NumPy, CuPy or PyTorch. Lengths of blocks need not be known.
-    k, key, init, init_size
+    k, key, init, n_init, init_size
         As for `kmeans_blocks`.
     weights : dask.array.Array (n,), optional
         Not negative.
@@ -97,7 +100,9 @@ def kmeans(
     blocks = blocks_of(x, weights)
     with connected(client) as session:
         sweep = _engine(session, blocks, persist)
-        result, _ = fit_blocks(sweep, k, key, init, init_size, options, checkpoint=checkpoint)
+        result, _ = fit_blocks(
+            sweep, k, key, init, init_size, options, n_init=n_init, checkpoint=checkpoint
+        )
     found = assign(x, result.centroids, metric=metric, chunk_size=chunk_size)
     return result._replace(labels=found.labels)
 
@@ -325,6 +330,35 @@ def calinski_harabasz_score(x, labels, /, *, k=None, client=None):
     See the page about Dask, Spark and Ray.
     """
     return _score(block_calinski_harabasz, x, labels, k, client)
+
+
+def simplified_silhouette_score(
+    x, labels, /, *, centroids=None, metric="euclidean", k=None, client=None
+):
+    """`simplified_silhouette_score` of a Dask array and its labels.
+
+    Parameters
+    ----------
+    x, labels, k, client
+        As for `inertia`.
+    centroids : array (k, d), optional
+        The means of the clusters if None.
+    metric : str or Metric
+
+    Returns
+    -------
+    array ()
+
+    Raises
+    ------
+    ValueError
+        If there are not 2 to n - 1 clusters.
+
+    Examples
+    --------
+    See the page about Dask, Spark and Ray.
+    """
+    return _score(block_simplified_silhouette, x, labels, k, client, centroids, metric)
 
 
 def _engine(client, blocks, persist):

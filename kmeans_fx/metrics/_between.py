@@ -33,7 +33,7 @@ __all__ = [
 _NUMBERS = 1 << 20
 
 
-def pairwise_sums(function, x, mass, members, metric, collect, reduce=None):
+def pairwise_sums(function, x, members, mass, metric, collect, reduce=None):
     """Apply ``function`` to the summed distances of blocks of rows to the clusters.
 
     A block goes to all devices and processes, each of which sums the distances to the rows
@@ -46,9 +46,9 @@ def pairwise_sums(function, x, mass, members, metric, collect, reduce=None):
         came out as the distance of each row to itself, ``own`` its part of ``members``.
     x : array (..., n, d)
         In the accumulation dtype.
-    mass : array (..., n)
-        Weights; a row of weight 0 must not take a block's centre along.
     members : tuple of arrays (..., n) or (..., n, m), with the leading dimensions of x
+    mass : callable
+        ``(*own) -> weights (..., b)``: a row of weight 0 must not take a block's centre along.
     metric : Metric
     collect : callable
         ``(distances (..., c, b), *part of members) -> sums (..., k, b)``.
@@ -61,15 +61,15 @@ def pairwise_sums(function, x, mass, members, metric, collect, reduce=None):
     """
     xp, axis, ranks = array_namespace(x=x), x.ndim - 2, ranks_of(x, reduce)
     # Blocks are cut along the first axis: bring the rows there, and back inside.
-    front = tuple(_front(array, axis) for array in (x, mass, *members))
+    front = tuple(_front(array, axis) for array in (x, *members))
     size = _block_rows(x, metric)
 
     def outer(numbers):
-        rows, weight, *own = (ranks.entries(array, numbers, axis) for array in (x, mass, *members))
-        centre = _centre(rows, weight)
+        rows, *own = (ranks.entries(array, numbers, axis) for array in (x, *members))
+        centre = _centre(rows, mass(*own))
 
         def inner(*block):
-            others, _, *part = (_back(array, axis) for array in block)
+            others, *part = (_back(array, axis) for array in block)
             return (), (collect(_distances(metric, others, rows, centre), *part),)
 
         _, (sums,) = map_blocks(inner, front, 2 * size)

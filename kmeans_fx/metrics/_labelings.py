@@ -52,5 +52,5 @@ def shared_silhouettes(x, labels, weights, *, k, metric):
         own, weight = xp.matrix_transpose(own), weight[..., None, :]
         return xp.matrix_transpose(samples_of(sums, alone, own, weight, counts[..., 0]))
 
-    samples = pairwise_sums(finish, x, share, (columns, share), metric, collect)
+    samples = pairwise_sums(finish, x, (columns, share), lambda _, weight: weight, metric, collect)
     return (xp.matrix_transpose(back(samples)),)

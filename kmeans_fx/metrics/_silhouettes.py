@@ -22,6 +22,7 @@ __all__ = [
     "all_silhouettes",
     "by_variances",
     "centroid_silhouettes",
+    "samples_by_centres",
     "samples_of",
     "silhouette_of",
     "soft_silhouettes",
@@ -46,7 +47,8 @@ def all_silhouettes(x, labels, weights, *, k, metric, reduce=None):
     def finish(sums, itself, own, weight):
         return samples_of(sums, itself * copies(metric, weight), own, weight, counts)
 
-    samples = pairwise_sums(finish, x, share, (labels, share), metric, of_clusters, reduce)
+    of = (x, (labels, share), lambda _, weight: weight, metric, of_clusters, reduce)
+    samples = pairwise_sums(finish, *of)
     return (back(samples),)
 
 
@@ -97,6 +99,12 @@ def centroid_silhouettes(x, labels, weights, centroids, *, k, metric, reduce=Non
         centroids = xp.astype(centroids, x.dtype, copy=False)
         counts = total(segment_sum(share[..., None], labels, k)[..., 0], reduce)
     space = centred_space(x, share, measure, None, reduce)
+    return (samples_by_centres(x, labels, share, centroids, counts, space),)
+
+
+def samples_by_centres(x, labels, share, centroids, counts, space):
+    """`centroid_silhouettes` by centroids and the total weights (..., k) of their clusters."""
+    xp, measure = array_namespace(x=x), space.metric
     barrier = xp.where(counts > 0, xp.zeros_like(counts), xp.full_like(counts, xp.inf))
     relative = None if measure.embed is None else space.relative(centroids)
 
@@ -108,14 +116,13 @@ def centroid_silhouettes(x, labels, weights, centroids, *, k, metric, reduce=Non
         other = nearest_other(table + barrier[..., None, :], own)
         return tuple(measure.distance(rows, take_rows(xp, centroids, c)) for c in (own, other)), ()
 
-    columns = (3 * x.shape[-1] + k) if measure.embed is not None else k * x.shape[-1]
+    k, d = centroids.shape[-2:]
+    columns = k * d if relative is None else 3 * d + k
     (near, far), _ = map_rows(block, (x, labels), centroids, columns, None)
     size = take_rows(xp, counts[..., None], labels)[..., 0]
+    samples = silhouette_of(near, xp.ones_like(near), far, share)
     # Alone in its cluster a row is 0 by convention, as for the silhouette.
-    alone = size <= 1
-    return (
-        xp.where(alone, xp.zeros_like(near), silhouette_of(near, xp.ones_like(near), far, share)),
-    )
+    return xp.where(size <= 1, xp.zeros_like(near), samples)
 
 
 @differentiable("nd nk n", "n")
@@ -144,8 +151,10 @@ def soft_silhouettes(x, responsibilities, weights, *, metric, reduce=None):
         values = silhouette_of(means, xp.astype(some, dtype), far, xp.ones_like(means))
         return xp.sum(membership * values, axis=-1)
 
-    mass = xp.sum(share, axis=-1)
-    return (pairwise_sums(finish, x, mass, (share, own), measure, collect, reduce),)
+    def mass(part, _):
+        return xp.sum(part, axis=-1)
+
+    return (pairwise_sums(finish, x, (share, own), mass, measure, collect, reduce),)
 
 
 def _second(xp, table):
