@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -172,6 +174,22 @@ def test_the_client_in_use_is_taken(client, rows):
     ours = kd.kmeans(chunked(rows), K, key=1)
     theirs = kf.kmeans(rows, K, key=1, init="k-means||")
     np.testing.assert_allclose(ours.centroids, theirs.centroids, rtol=1e-10)
+
+
+ALONE = """
+import dask.array as da, numpy as np
+from kmeans_fx.distributed.dask import kmeans
+if __name__ == "__main__":
+    x = da.from_array(np.arange(40.0)[:, None] // 10 * 100, chunks=(7, 1))
+    print(sorted(kmeans(x, 4, key=0).centroids[:, 0].tolist()))
+"""
+
+
+def test_without_a_client_it_starts_a_cluster(tmp_path):
+    (tmp_path / "alone.py").write_text(ALONE)
+    command = [sys.executable, "-W", "ignore", str(tmp_path / "alone.py")]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert run.stdout.splitlines()[-1] == "[0.0, 100.0, 200.0, 300.0]"
 
 
 def test_a_checkpoint_goes_on_in_one_process(client, rows, tmp_path):
