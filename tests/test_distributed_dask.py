@@ -57,10 +57,19 @@ def test_kmeans_equals_one_process(client, rows, weighted):
     assert int(ours.n_iter) == int(theirs.n_iter)
 
 
-def test_the_best_of_some_fits(client, rows):
+def test_large_arguments_are_a_task(client, rows, monkeypatch):
+    options = {"key": 1, "init": rows[:K], "max_iter": 3, "client": client}
+    small = kd.kmeans(chunked(rows), K, **options)
+    monkeypatch.setattr("kmeans_fx.distributed._dask_engine._SMALL", 0)
+    large = kd.kmeans(chunked(rows), K, **options)
+    np.testing.assert_array_equal(large.centroids, small.centroids)
+
+
+def test_the_best_of_some_fits(client):
+    x = np.random.default_rng(0).normal(size=(4000, 4))
     options = {"key": 3, "init": "k-means||", "n_init": 3}
-    theirs = kf.kmeans(rows, K, **options)
-    ours = kd.kmeans(chunked(rows), K, client=client, **options)
+    theirs = kf.kmeans(x, K, **options)
+    ours = kd.kmeans(chunked(x), K, client=client, **options)
     np.testing.assert_allclose(ours.centroids, theirs.centroids, rtol=1e-10)
 
 

@@ -75,7 +75,6 @@ def dask_sweep(client, blocks):
     """The engine over blocks that are futures, or Delayed and computed anew in each sweep."""
     from dask import is_dask_collection
     from dask.highlevelgraph import HighLevelGraph
-    from dask.sizeof import sizeof
 
     source = {}
     if is_dask_collection(blocks[0]):
@@ -87,7 +86,7 @@ def dask_sweep(client, blocks):
         turn = uuid4().hex
         name = f"kmeans-{function.__name__.replace('_', '-')}"
         call, graph = _Call(function, args), dict(source)
-        if sizeof(args) > _SMALL:
+        if sum(getattr(array, "nbytes", 0) for array in args) > _SMALL:
             # Not scattered: data of a worker is lost with it, and those of a task are made again.
             graph[f"{name}-call-{turn}"] = (_as_it_is, call)
             call = f"{name}-call-{turn}"

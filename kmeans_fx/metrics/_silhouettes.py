@@ -47,8 +47,9 @@ def all_silhouettes(x, labels, weights, *, k, metric, reduce=None):
     def finish(sums, itself, own, weight):
         return samples_of(sums, itself * copies(metric, weight), own, weight, counts)
 
-    of = (x, (labels, share), lambda _, weight: weight, metric, of_clusters, reduce)
-    samples = pairwise_sums(finish, *of)
+    samples = pairwise_sums(
+        finish, x, (labels, share), lambda _, weight: weight, metric, of_clusters, reduce
+    )
     return (back(samples),)
 
 
