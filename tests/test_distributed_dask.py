@@ -152,6 +152,7 @@ def test_seeds_distances_and_scores_equal_one_process(client, rows):
         "inertia",
         "davies_bouldin_score",
         "calinski_harabasz_score",
+        "silhouette_score",
         "simplified_silhouette_score",
     ):
         score = getattr(kd, name)(x, found.labels, client=client)

@@ -23,6 +23,7 @@ from kmeans_fx.metrics._block_scores import (
     block_inertia,
     block_simplified_silhouette,
 )
+from kmeans_fx.metrics._block_silhouettes import block_silhouette
 
 __all__ = [
     "assign",
@@ -33,6 +34,7 @@ __all__ = [
     "kmeans_parallel",
     "minibatch_kmeans",
     "pairwise_distances",
+    "silhouette_score",
     "simplified_silhouette_score",
 ]
 
@@ -330,6 +332,36 @@ def calinski_harabasz_score(x, labels, /, *, k=None, client=None):
     See the page about Dask, Spark and Ray.
     """
     return _score(block_calinski_harabasz, x, labels, k, client)
+
+
+def silhouette_score(x, labels, /, *, metric="euclidean", k=None, client=None):
+    """`silhouette_score` of a Dask array and its labels: all pairs of rows.
+
+    Parameters
+    ----------
+    x, labels, k, client
+        As for `inertia`.
+    metric : str or Metric
+
+    Returns
+    -------
+    array ()
+
+    Raises
+    ------
+    ValueError
+        If there are not 2 to n - 1 clusters.
+
+    Notes
+    -----
+    Every block in turn comes to the client and goes to all workers. n^2 distances are
+    taken, for every metric: of many rows take a sample, or `simplified_silhouette_score`.
+
+    Examples
+    --------
+    See the page about Dask, Spark and Ray.
+    """
+    return _score(block_silhouette, x, labels, k, client, metric)
 
 
 def simplified_silhouette_score(

@@ -33,7 +33,7 @@ __all__ = [
 _NUMBERS = 1 << 20
 
 
-def pairwise_sums(function, x, members, mass, metric, collect, reduce=None):
+def pairwise_sums(function, x, members, mass, metric, collect, reduce=None, asked=None):
     """Apply ``function`` to the summed distances of blocks of rows to the clusters.
 
     A block goes to all devices and processes, each of which sums the distances to the rows
@@ -54,6 +54,8 @@ def pairwise_sums(function, x, members, mass, metric, collect, reduce=None):
         ``(distances (..., c, b), *part of members) -> sums (..., k, b)``.
     reduce : callable, optional
         It knows its rank. The rows of a block are those of one process, or of neighbours.
+    asked : tuple of arrays, optional
+        Other rows and their members, whose distances to the rows of ``x`` are summed.
 
     Returns
     -------
@@ -62,10 +64,12 @@ def pairwise_sums(function, x, members, mass, metric, collect, reduce=None):
     xp, axis, ranks = array_namespace(x=x), x.ndim - 2, ranks_of(x, reduce)
     # Blocks are cut along the first axis: bring the rows there, and back inside.
     front = tuple(_front(array, axis) for array in (x, *members))
+    n = ranks.n if asked is None else asked[0].shape[axis]
+    asked = (x, *members) if asked is None else asked
     size = _block_rows(x, metric)
 
     def outer(numbers):
-        rows, *own = (ranks.entries(array, numbers, axis) for array in (x, *members))
+        rows, *own = (ranks.entries(array, numbers, axis) for array in asked)
         centre = _centre(rows, mass(*own))
 
         def inner(*block):
@@ -79,11 +83,11 @@ def pairwise_sums(function, x, members, mass, metric, collect, reduce=None):
     in_turn = reduce is not None or is_jax_namespace(xp)
     walk = map_in_turn if in_turn else map_blocks
     # Equal blocks, the last rows more than once, so that JAX compiles one kind of block.
-    blocks = -(-ranks.n // size)
-    size = -(-ranks.n // blocks)
+    blocks = -(-n // size)
+    size = -(-n // blocks)
     numbers = xp.arange(blocks * size, dtype=index_dtype(xp, x), device=device(x))
-    (result,), _ = walk(outer, (xp.clip(numbers, None, ranks.n - 1),), size)
-    return ranks.own(_back(result, axis), x.shape[axis], axis)
+    (result,), _ = walk(outer, (xp.clip(numbers, None, n - 1),), size)
+    return ranks.own(_back(result, axis), asked[0].shape[axis], axis)
 
 
 def _block_rows(x, metric):

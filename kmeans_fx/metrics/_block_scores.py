@@ -16,6 +16,8 @@ __all__ = [
     "block_davies_bouldin",
     "block_inertia",
     "block_simplified_silhouette",
+    "centres_and_counts",
+    "wide_rows",
 ]
 
 
@@ -29,25 +31,25 @@ def block_inertia(sweep, k, centroids, metric):
 
 def block_davies_bouldin(sweep, k):
     """See `davies_bouldin_score`."""
-    centres, counts = _centres(sweep, k)
+    centres, counts = centres_and_counts(sweep, k)
     return davies_bouldin_of(centres, counts, *_inertia(sweep, k, centres, "euclidean"))
 
 
 def block_calinski_harabasz(sweep, k):
     """See `calinski_harabasz_score`."""
-    centres, counts = _centres(sweep, k)
+    centres, counts = centres_and_counts(sweep, k)
     return calinski_harabasz_of(centres, counts, *_inertia(sweep, k, centres, "sqeuclidean"))
 
 
 def block_simplified_silhouette(sweep, k, centroids, metric):
     """See `simplified_silhouette_score`; the centroids are the means if None."""
-    means, counts = _centres(sweep, k)
+    means, counts = centres_and_counts(sweep, k)
     centroids = means if centroids is None else centroids
     _, (total,) = sweep(label_silhouettes, None, centroids, counts, metric, merge=add)
     return total / array_namespace(x=counts).sum(counts)
 
 
-def _centres(sweep, k):
+def centres_and_counts(sweep, k):
     """`_means` for a score that compares clusters.
 
     Raises
@@ -79,7 +81,7 @@ def _inertia(sweep, k, centroids, metric):
 def label_sums(block, kept, k):
     """Sums and numbers of the rows by label."""
     del kept
-    rows, labels = _wide_rows(block)
+    rows, labels = wide_rows(block)
     sums, counts = segment_stats(rows, labels, k)
     xp = array_namespace(rows=rows)
     return Swept(None, ClusterStats(sums, counts, xp.zeros_like(counts[0])))
@@ -88,7 +90,7 @@ def label_sums(block, kept, k):
 def label_inertia(block, kept, k, centroids, metric):
     """Sums of the distances to the centroids by label."""
     del kept
-    rows, labels = _wide_rows(block)
+    rows, labels = wide_rows(block)
     xp = array_namespace(rows=rows)
     centroids = xp.astype(centroids, rows.dtype, copy=False)
     _, inertia = cluster_sums(rows, labels, None, centroids, k=k, metric=metric)
@@ -98,7 +100,7 @@ def label_inertia(block, kept, k, centroids, metric):
 def label_silhouettes(block, kept, centroids, counts, metric):
     """The sum of the simplified silhouettes of the rows."""
     del kept
-    rows, labels = _wide_rows(block)
+    rows, labels = wide_rows(block)
     xp, measure = array_namespace(rows=rows), as_metric(metric)
     centroids = xp.astype(centroids, rows.dtype, copy=False)
     ones, space = xp.ones_like(rows[:, 0]), centred_space(rows, None, measure, None)
@@ -106,7 +108,8 @@ def label_silhouettes(block, kept, centroids, counts, metric):
     return Swept(None, (xp.sum(samples),))
 
 
-def _wide_rows(block):
+def wide_rows(block):
+    """The rows in the widest dtype of the device, and their labels, checked."""
     rows, _ = real_rows(block._replace(weights=None))
     xp = array_namespace(rows=rows)
     return xp.astype(rows, widest(xp, rows), copy=False), check_labels(xp, rows, block.weights)
