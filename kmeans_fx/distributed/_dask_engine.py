@@ -1,6 +1,7 @@
 """The engine of sweeps on Dask: tasks on the blocks where they are, and a tree of merges."""
 
 from contextlib import contextmanager
+from typing import Any
 from uuid import uuid4
 
 from kmeans_fx.algorithms._sweeps import Block, Swept, join, visit
@@ -85,7 +86,8 @@ def dask_sweep(client, blocks):
         # The dashboard groups tasks by what stands before the number.
         turn = uuid4().hex
         name = f"kmeans-{function.__name__.replace('_', '-')}"
-        call, graph = _Call(function, args), dict(source)
+        call: Any = _Call(function, args)
+        graph = dict(source)
         if sum(getattr(array, "nbytes", 0) for array in args) > _SMALL:
             # Not scattered: data of a worker is lost with it, and those of a task are made again.
             graph[f"{name}-call-{turn}"] = (_as_it_is, call)

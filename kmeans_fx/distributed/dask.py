@@ -339,9 +339,11 @@ def silhouette_score(x, labels, /, *, metric="euclidean", k=None, client=None):
 
     Parameters
     ----------
-    x, labels, k, client
+    x, labels
         As for `inertia`.
     metric : str or Metric
+    k, client
+        As for `inertia`.
 
     Returns
     -------
@@ -371,11 +373,13 @@ def simplified_silhouette_score(
 
     Parameters
     ----------
-    x, labels, k, client
+    x, labels
         As for `inertia`.
     centroids : array (k, d), optional
         The means of the clusters if None.
     metric : str or Metric
+    k, client
+        As for `inertia`.
 
     Returns
     -------
