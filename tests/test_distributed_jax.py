@@ -95,7 +95,9 @@ def of(result):
 SHARDED = {
     "kmeans": lambda x: kf.kmeans(x, K, key=0),
     "kmeans, blocks": lambda x: kf.kmeans(x, K, key=0, init="random", chunk_size=16),
+    "restarts": lambda x: kf.kmeans(x, K, key=0, n_init=3),
     "kmeans_parallel": lambda x: kf.kmeans_parallel(x, K, key=0, rounds=1),
+    "kmeans_coreset": lambda x: kf.kmeans_coreset(x, K, key=0),
     "random_partition": lambda x: kf.random_partition(x, K, key=0),
     "farthest_first": lambda x: kf.farthest_first(x, K, key=0),
     "soft_kmeans": lambda x: kf.soft_kmeans(x, 3, key=0, init=starts(x)[:3] + 1.0, max_iter=5),
@@ -156,9 +158,10 @@ def test_sharded_rows_stay_where_they_are(rows, kind, name):
     for mine, whole in zip(of(result), alone(rows, name), strict=True):
         np.testing.assert_allclose(mine, whole, rtol=2e-5, atol=1e-4)
     assert tuple(getattr(result, "labels", x).sharding.spec) == ("rows",)
-    # One row of each device, a few candidates or blocks of sqrt(n) numbers, never n of anything.
+    # One row of each device, a few candidates or blocks of sqrt(n) numbers, never n of anything;
+    # restarts that draw side by side move some of their probabilities, but no rows.
     moved = [size for kind, size, _ in exchanges(compiled.as_text()) if kind != "all-reduce"]
-    assert max(moved, default=0) <= 4 * D
+    assert max(moved, default=0) <= (2 * N if name == "restarts" else 4 * D)
 
 
 def alone(rows, name, kept={}):  # noqa: B006
