@@ -61,6 +61,22 @@ class Ranks(NamedTuple):
         flat = xp.reshape(xp.where(mine[..., None], rows, rows * 0), (*rows.shape[:-2], -1))
         return xp.reshape(self.total(flat), rows.shape)
 
+    def entries(self, array, numbers, axis):
+        """Those of an array along the axis of its rows, by their numbers (m,)."""
+        xp = array_namespace(array=array)
+        lead = array.shape[:axis]
+        flat = xp.reshape(array, (*lead, array.shape[axis], -1))
+        taken = self.take(flat, numbers)
+        return xp.reshape(taken, (*lead, numbers.shape[0], *array.shape[axis + 1 :]))
+
+    def own(self, array, n, axis):
+        """The part of this process, which has n rows, of what there is along an axis for all."""
+        xp = array_namespace(array=array)
+        if self.reduce is None:
+            return array[(*(slice(None),) * axis, slice(n), ...)]
+        numbers = self.start + xp.arange(n, device=device(array))
+        return xp.take(array, numbers, axis=axis)
+
     def any(self, mask):
         """Whether an entry of (..., n) is marked on any rank, (...)."""
         xp = array_namespace(mask=mask)
@@ -166,7 +182,7 @@ def ranks_of(x, reduce):
         return Ranks(None, 0, n, 0)
     if not knows_ranks(reduce):
         msg = (
-            "reduce must have a rank and a size to draw rows of all ranks: use those of "
+            "reduce must have a rank and a size to draw or compare rows of all ranks: use those of "
             "kmeans_fx.distributed, or give an array of centroids as init"
         )
         raise ValueError(msg)

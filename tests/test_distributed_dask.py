@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -53,6 +55,22 @@ def test_kmeans_equals_one_process(client, rows, weighted):
     np.testing.assert_allclose(ours.centroids, theirs.centroids, rtol=1e-10)
     np.testing.assert_array_equal(ours.labels.compute(), theirs.labels)
     assert int(ours.n_iter) == int(theirs.n_iter)
+
+
+def test_large_arguments_are_a_task(client, rows, monkeypatch):
+    options = {"key": 1, "init": rows[:K], "max_iter": 3, "client": client}
+    small = kd.kmeans(chunked(rows), K, **options)
+    monkeypatch.setattr("kmeans_fx.distributed._dask_engine._SMALL", 0)
+    large = kd.kmeans(chunked(rows), K, **options)
+    np.testing.assert_array_equal(large.centroids, small.centroids)
+
+
+def test_the_best_of_some_fits(client):
+    x = np.random.default_rng(0).normal(size=(4000, 4))
+    options = {"key": 3, "init": "k-means||", "n_init": 3}
+    theirs = kf.kmeans(x, K, **options)
+    ours = kd.kmeans(chunked(x), K, client=client, **options)
+    np.testing.assert_allclose(ours.centroids, theirs.centroids, rtol=1e-10)
 
 
 def test_blocks_of_pytorch(client, rows):
@@ -130,9 +148,19 @@ def test_seeds_distances_and_scores_equal_one_process(client, rows):
     assert ours.shape == (4000, K)
     other = kf.pairwise_distances(rows, first, metric="euclidean")
     np.testing.assert_allclose(ours.compute(), other)
-    for name in ("inertia", "davies_bouldin_score", "calinski_harabasz_score"):
+    for name in (
+        "inertia",
+        "davies_bouldin_score",
+        "calinski_harabasz_score",
+        "silhouette_score",
+        "simplified_silhouette_score",
+    ):
         score = getattr(kd, name)(x, found.labels, client=client)
         np.testing.assert_allclose(score, getattr(metrics, name)(rows, theirs.labels))
+    options = {"centroids": first, "metric": "manhattan", "k": K}
+    score = kd.simplified_silhouette_score(x, found.labels, client=client, **options)
+    other = metrics.simplified_silhouette_score(rows, theirs.labels, **options)
+    np.testing.assert_allclose(score, other)
     score = kd.inertia(x, found.labels, centroids=first, k=K, client=client)
     np.testing.assert_allclose(score, theirs.distances.sum())
 
@@ -156,6 +184,22 @@ def test_the_client_in_use_is_taken(client, rows):
     ours = kd.kmeans(chunked(rows), K, key=1)
     theirs = kf.kmeans(rows, K, key=1, init="k-means||")
     np.testing.assert_allclose(ours.centroids, theirs.centroids, rtol=1e-10)
+
+
+ALONE = """
+import dask.array as da, numpy as np
+from kmeans_fx.distributed.dask import kmeans
+if __name__ == "__main__":
+    x = da.from_array(np.arange(40.0)[:, None] // 10 * 100, chunks=(7, 1))
+    print(sorted(kmeans(x, 4, key=0).centroids[:, 0].tolist()))
+"""
+
+
+def test_without_a_client_it_starts_a_cluster(tmp_path):
+    (tmp_path / "alone.py").write_text(ALONE)
+    command = [sys.executable, "-W", "ignore", str(tmp_path / "alone.py")]
+    run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert run.stdout.splitlines()[-1] == "[0.0, 100.0, 200.0, 300.0]"
 
 
 def test_a_checkpoint_goes_on_in_one_process(client, rows, tmp_path):

@@ -102,6 +102,22 @@ def scores(x, r):
     )
 
 
+def silhouettes(x, r):
+    """By the distances of all rows to all others."""
+    import torch
+
+    import kmeans_fx as kf
+    from kmeans_fx import metrics
+
+    return torch.stack(
+        [
+            metrics.silhouette_score(x, sides(x), k=2, reduce=r),
+            metrics.silhouette_score(x, sides(x), metric="manhattan", k=2, reduce=r),
+            metrics.soft_silhouette_score(x, kf.soft_assign(x, starts()), reduce=r),
+        ]
+    )
+
+
 def fits():
     import kmeans_fx as kf
 
@@ -128,6 +144,7 @@ def fits():
             x, 4, key=0, batch_size=N, init_size=N, n_init=2, max_iter=4, reduce=r
         ),
         "scores": scores,
+        "silhouettes": silhouettes,
         "half": lambda x, r: kf.lloyd(x.bfloat16(), starts(), empty="keep", reduce=r),
     }
 
@@ -208,6 +225,10 @@ def compare(rank):
 def slopes(rank):
     """What two ranks say of the sum of their two losses, and what one says of that sum."""
 
+    import torch
+
+    from kmeans_fx import metrics
+
     def fits(x, r):
         import kmeans_fx as kf
 
@@ -216,6 +237,10 @@ def slopes(rank):
             "kmeans": kf.kmeans(x, 4, key=0, empty="split", reduce=r)[0::2],
             "implicit": kf.soft_kmeans(x, 3, temperature=40.0, **three)[0::2],
             "unrolled": kf.fuzzy_cmeans(x, 3, gradient="unrolled", max_iter=3, **three)[0::2],
+            "silhouette": (
+                torch.zeros(2, D),
+                N * metrics.silhouette_score(x, sides(x.detach()), k=2, reduce=r),
+            ),
         }
 
     def of(x, r, first, second):
@@ -439,7 +464,7 @@ def test_an_iteration_is_one_all_reduce(told):
     assert int(told[0]["scores/messages"]) == 3 + 4 + 4 + 5 + 6 + 3
 
 
-@pytest.mark.parametrize("name", ["kmeans", "implicit", "unrolled"])
+@pytest.mark.parametrize("name", ["kmeans", "implicit", "unrolled", "silhouette"])
 def test_derivatives_over_two_ranks(told, name):
     for one in told:
         mine, whole = (one[f"slope of {name}/{which}"] for which in ("mine", "whole"))

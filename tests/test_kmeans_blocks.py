@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kmeans_fx import CONVERGED, MAX_ITER, STOPPED, kmeans, kmeans_blocks, lloyd
+from kmeans_fx import CONVERGED, MAX_ITER, STOPPED, kmeans, kmeans_blocks, lloyd, metrics
 from kmeans_fx._backend.files import save_arrays
-from kmeans_fx.algorithms._sweeps import block_reader, local_sweep, read_ahead
-from kmeans_fx.metrics._block_scores import block_inertia
+from kmeans_fx.algorithms._sweeps import Block, block_reader, local_sweep, read_ahead
+from kmeans_fx.distances import METRICS
+from kmeans_fx.metrics._block_scores import block_inertia, block_simplified_silhouette
+from kmeans_fx.metrics._block_silhouettes import block_silhouette
 from tests.parameters import uncompiled
 
 K = 8
@@ -46,6 +48,19 @@ def test_equals_the_fit_in_memory(xp, asarray, to_numpy, blobs, init, weighted):
     ours = kmeans_blocks(blocks, K, key=5, init=init, init_size=600, labels=True)
     agree(ours, theirs, to_numpy)
     np.testing.assert_array_equal(to_numpy(ours.labels), to_numpy(theirs.labels))
+
+
+def test_the_best_of_some_fits(tmp_path):
+    x = np.random.default_rng(0).normal(size=(600, 4))
+    options = {"key": 2, "init": "k-means||"}
+    theirs = kmeans(x, K, n_init=4, **options)
+    ours = kmeans_blocks(cut(x), K, n_init=4, labels=True, **options)
+    agree(ours, theirs, np.asarray)
+    np.testing.assert_array_equal(ours.labels, theirs.labels)
+    assert float(ours.inertia) < float(kmeans_blocks(cut(x), K, **options).inertia)
+    for wrong in ({"init": x[:K]}, {"checkpoint": tmp_path / "fit.npz"}):
+        with pytest.raises(ValueError, match="n_init must be 1 with a"):
+            kmeans_blocks(cut(x), K, n_init=2, **(options | wrong))
 
 
 @pytest.mark.parametrize("options", [
@@ -377,3 +392,20 @@ def test_one_cluster_has_an_inertia_too():
     blocks = [(x[:20], np.zeros(20, np.int64)), (x[20:], np.zeros(10, np.int64))]
     found = block_inertia(local_sweep(block_reader(blocks)), 1, None, "sqeuclidean")
     np.testing.assert_allclose(found, ((x - x.mean(axis=0)) ** 2).sum())
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "manhattan", "cosine", METRICS["sqeuclidean"]])
+def test_silhouettes_of_blocks_are_those_in_memory(metric):
+    """Blocks of 800 rows are more than a tile; one row is alone in its cluster."""
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(1300, 3)), rng.integers(4, size=1300)
+    x += labels[:, None]
+    labels[7] = 4
+    halves = [(a[:800], a[800:]) for a in (x, labels)]
+    blocks = [Block(i, *half) for i, half in enumerate(zip(*halves, strict=True))]
+    sweep = local_sweep(lambda: blocks)
+    theirs = metrics.silhouette_score(x, labels, metric=metric)
+    np.testing.assert_allclose(block_silhouette(sweep, 5, metric), theirs, rtol=1e-10)
+    theirs = metrics.simplified_silhouette_score(x, labels, centroids=x[:5], metric=metric)
+    ours = block_simplified_silhouette(sweep, 5, x[:5], metric)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-10)

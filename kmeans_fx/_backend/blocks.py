@@ -15,7 +15,7 @@ from kmeans_fx._backend.sharding import as_varying, row_parts
 from kmeans_fx._backend.threads import run_tasks, threads
 from kmeans_fx._backend.transform import quiet
 
-__all__ = ["map_blocks", "rows_per_block"]
+__all__ = ["map_blocks", "map_in_turn", "rows_per_block"]
 
 # A task is some blocks: enough tasks to keep the threads level, not so many that
 # starting them costs.
@@ -76,6 +76,17 @@ def map_blocks(function, arrays, size):
     workers = threads()
     if workers > 0:
         return _map_threads(xp, function, arrays, size, workers)
+    return _map_python(xp, function, arrays, range(0, n, size), size, n)
+
+
+def map_in_turn(function, arrays, size):
+    """`map_blocks`, one block after the other: for a function that uses all devices itself."""
+    xp = array_namespace(x=arrays[0])
+    n = arrays[0].shape[0]
+    if n <= size:
+        return function(*arrays)
+    if is_jax_namespace(xp):
+        return _map_scan(xp, function, arrays, size)
     return _map_python(xp, function, arrays, range(0, n, size), size, n)
 
 

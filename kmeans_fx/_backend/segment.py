@@ -10,7 +10,7 @@ from kmeans_fx._backend.namespace import (
     is_torch_namespace,
     on_accelerator,
 )
-from kmeans_fx._backend.sharding import by_compiler
+from kmeans_fx._backend.sharding import by_compiler, row_parts
 from kmeans_fx._backend.transform import tracks_gradients
 
 # Up to here one bincount a column is faster than bringing the rows in order.
@@ -116,8 +116,12 @@ def _batched(xp, values, labels, k):
     for size in batch:
         members *= size
     offsets = xp.arange(members, dtype=labels.dtype, device=device(labels))[:, None] * k
-    flat = xp.reshape(xp.reshape(labels, (members, n)) + offsets, (-1,))
-    sums = segment_sum(xp.reshape(values, (members * n, d)), flat, members * k)
+    labels, values = xp.reshape(labels, (members, n)) + offsets, xp.reshape(values, (members, n, d))
+    if is_jax_namespace(xp) and row_parts(n) > 1:
+        # Rows that lie on several devices stay there if they are the first axis.
+        labels, values = xp.matrix_transpose(labels), xp.permute_dims(values, (1, 0, 2))
+    flat = xp.reshape(values, (members * n, d))
+    sums = segment_sum(flat, xp.reshape(labels, (-1,)), members * k)
     return xp.reshape(sums, (*batch, k, d))
 
 

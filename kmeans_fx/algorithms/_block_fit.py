@@ -1,5 +1,6 @@
 """Lloyd's algorithm over blocks of rows, by sweeps, wherever the blocks are."""
 
+from math import inf
 from typing import Any, NamedTuple
 
 from kmeans_fx._backend.checks import check_integer
@@ -30,7 +31,7 @@ from kmeans_fx.algorithms._checkpoint import load_state, save_state
 from kmeans_fx.algorithms._options import check_options
 from kmeans_fx.algorithms._samples import Search
 from kmeans_fx.algorithms._state import LloydState, advance, last_centroids
-from kmeans_fx.algorithms.kmeans import check_init
+from kmeans_fx.algorithms.kmeans import check_init, restart_keys
 from kmeans_fx.converge import MAX_ITER, NONFINITE, RUNNING, STOPPED, reads
 from kmeans_fx.distances import as_metric
 from kmeans_fx.init import check_rounds
@@ -109,11 +110,31 @@ def start_blocks(sweep, seen, k, words, init, init_size, how):
     return sampled_start(sweep, seen.like, k, words, seen.layout, search)
 
 
-def fit_blocks(sweep, k, key, init, init_size, options, *, labels=False, checkpoint=None):
-    """The KMeansResult without labels, and what the last sweep kept: the labels of each block."""
-    how = How(options.metric, options.chunk_size)
-    seen = look(sweep, k, how)
+def fit_blocks(sweep, k, key, init, init_size, options, *, n_init=1, labels=False, checkpoint=None):
+    """The KMeansResult without labels, and what the last sweep kept: the labels of each block.
+
+    Those of the lowest inertia of ``n_init`` fits, one after the other.
+    """
+    n_init = check_integer("n_init", n_init, 1)
+    check_init(init, n_init, None)
+    if n_init > 1 and checkpoint is not None:
+        msg = f"n_init must be 1 with a checkpoint, which is that of one fit, got {n_init}"
+        raise ValueError(msg)
+    seen = look(sweep, k, How(options.metric, options.chunk_size))
     words = as_key(key, array_namespace(like=seen.like), device(seen.like))
+    if n_init == 1:
+        return _fit(sweep, seen, k, words, init, init_size, options, labels, checkpoint)
+    (keys,) = restart_keys(words, r=n_init)
+    best, least = None, inf
+    for i in range(n_init):
+        fit = _fit(sweep, seen, k, keys[i, :], init, init_size, options, labels, None)
+        if best is None or float(fit[0].inertia) < least:
+            best, least = fit, float(fit[0].inertia)
+    return best
+
+
+def _fit(sweep, seen, k, words, init, init_size, options, labels, checkpoint):
+    how = How(options.metric, options.chunk_size)
     state, save = None, None
     if checkpoint is not None:
         fit = _marks(seen, k, words, options)

@@ -14,6 +14,7 @@ def kmeans_blocks(
     *,
     key,
     init="k-means||",
+    n_init=1,
     init_size=None,
     weights=None,
     metric="sqeuclidean",
@@ -47,6 +48,8 @@ def kmeans_blocks(
     init : str, array (k, d) or callable
         "k-means||" draws from all rows, in 13 passes, the rows that `kmeans` draws; its
         memory is 4 bytes a row. Other names and callables work on a sample of the rows.
+    n_init : int
+        Fits, one after the other, of which the one with the lowest inertia is returned.
     init_size : int, optional
         Rows of that sample, at least k; 12,288 or 10 k, whichever is more, if None.
     weights : array (n,), optional
@@ -105,7 +108,15 @@ def kmeans_blocks(
     options = block_options(metric, max_iter, tol, empty, chunk_size, callback, history)
     sweep = local_sweep(block_reader(blocks, weights, block_rows))
     result, outputs = fit_blocks(
-        sweep, k, key, init, init_size, options, labels=labels, checkpoint=checkpoint
+        sweep,
+        k,
+        key,
+        init,
+        init_size,
+        options,
+        n_init=n_init,
+        labels=labels,
+        checkpoint=checkpoint,
     )
     if not labels:
         return result

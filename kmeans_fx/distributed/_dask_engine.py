@@ -1,14 +1,17 @@
 """The engine of sweeps on Dask: tasks on the blocks where they are, and a tree of merges."""
 
 from contextlib import contextmanager
+from typing import Any
 from uuid import uuid4
 
 from kmeans_fx.algorithms._sweeps import Block, Swept, join, visit
 
 __all__ = ["blocks_of", "connected", "dask_sweep"]
 
-# Totals that one task merges.
-_FAN_IN = 4
+# Totals that one task merges: a level of the tree takes as long as the pass over a block.
+_FAN_IN = 8
+# Bytes of arguments that go along with every task, and need not wait for one of their own.
+_SMALL = 1 << 16
 
 
 @contextmanager
@@ -70,23 +73,32 @@ def _fitting(x, others, name):
 
 
 def dask_sweep(client, blocks):
-    """The engine over blocks as Delayed objects: computed in each sweep unless persisted."""
-    from dask import delayed
+    """The engine over blocks that are futures, or Delayed and computed anew in each sweep."""
+    from dask import is_dask_collection
+    from dask.highlevelgraph import HighLevelGraph
+
+    source = {}
+    if is_dask_collection(blocks[0]):
+        source = HighLevelGraph.merge(*(block.__dask_graph__() for block in blocks)).to_dict()
+        blocks = [block.key for block in blocks]
 
     def sweep(function, own, *args, merge):
         # The dashboard groups tasks by what stands before the number.
-        name = f"kmeans-{function.__name__.replace('_', '-')}"
         turn = uuid4().hex
-        # Data scattered to a worker would be lost with it; those of a task are made again.
-        call = delayed(_Call(function, args), name=f"{name}-call-{turn}", traverse=False)
-        run = delayed(_run, pure=False)
-        outputs = [
-            run(call, block, None if own is None else own[i], dask_key_name=f"{name}-{turn}-{i}")
-            for i, block in enumerate(blocks)
-        ]
-        total = _tree(delayed(_merge, pure=False), merge, outputs, f"{name}-merge-{turn}")
-        *outputs, total = client.persist([*outputs, total])
-        return outputs, client.compute(total).result()
+        name = f"kmeans-{function.__name__.replace('_', '-')}"
+        call: Any = _Call(function, args)
+        graph = dict(source)
+        if sum(getattr(array, "nbytes", 0) for array in args) > _SMALL:
+            # Not scattered: data of a worker is lost with it, and those of a task are made again.
+            graph[f"{name}-call-{turn}"] = (_as_it_is, call)
+            call = f"{name}-call-{turn}"
+        tasks = [f"{name}-{turn}-{i}" for i in range(len(blocks))]
+        for i, (task, block) in enumerate(zip(tasks, blocks, strict=True)):
+            graph[task] = (_run, call, block, None if own is None else own[i])
+        total = _tree(graph, merge, tasks, f"{name}-merge-{turn}")
+        # One message to the scheduler; collections would cost twice its time.
+        *outputs, total = client.get(graph, [*tasks, total], sync=False)
+        return outputs, total.result()
 
     return sweep
 
@@ -98,19 +110,21 @@ class _Call:
         self.function, self.args = function, args
 
 
+def _as_it_is(call):
+    return call
+
+
 def _run(call, block, own):
     return visit(call.function, block, own, *call.args)
 
 
-def _tree(task, merge, parts, name):
-    """The total of the parts, which merge in their order."""
+def _tree(graph, merge, parts, name):
+    """Add tasks that merge the parts in their order; the name of the last."""
     level = 0
     while level == 0 or len(parts) > 1:
         groups = [parts[i : i + _FAN_IN] for i in range(0, len(parts), _FAN_IN)]
-        parts = [
-            task(merge, group, dask_key_name=f"{name}-{level}-{i}")
-            for i, group in enumerate(groups)
-        ]
+        parts = [f"{name}-{level}-{i}" for i in range(len(groups))]
+        graph |= {part: (_merge, merge, group) for part, group in zip(parts, groups, strict=True)}
         level += 1
     return parts[0]
 

@@ -21,7 +21,9 @@ from kmeans_fx.metrics._block_scores import (
     block_calinski_harabasz,
     block_davies_bouldin,
     block_inertia,
+    block_simplified_silhouette,
 )
+from kmeans_fx.metrics._block_silhouettes import block_silhouette
 
 __all__ = [
     "assign",
@@ -32,6 +34,8 @@ __all__ = [
     "kmeans_parallel",
     "minibatch_kmeans",
     "pairwise_distances",
+    "silhouette_score",
+    "simplified_silhouette_score",
 ]
 
 
@@ -42,6 +46,7 @@ def kmeans(
     *,
     key,
     init="k-means||",
+    n_init=1,
     init_size=None,
     weights=None,
     metric="sqeuclidean",
@@ -61,7 +66,7 @@ def kmeans(
     ----------
     x : dask.array.Array (n, d)
         Of blocks of NumPy, CuPy or PyTorch. Lengths of blocks need not be known.
-    k, key, init, init_size
+    k, key, init, n_init, init_size
         As for `kmeans_blocks`.
     weights : dask.array.Array (n,), optional
         Not negative.
@@ -97,7 +102,9 @@ def kmeans(
     blocks = blocks_of(x, weights)
     with connected(client) as session:
         sweep = _engine(session, blocks, persist)
-        result, _ = fit_blocks(sweep, k, key, init, init_size, options, checkpoint=checkpoint)
+        result, _ = fit_blocks(
+            sweep, k, key, init, init_size, options, n_init=n_init, checkpoint=checkpoint
+        )
     found = assign(x, result.centroids, metric=metric, chunk_size=chunk_size)
     return result._replace(labels=found.labels)
 
@@ -327,8 +334,71 @@ def calinski_harabasz_score(x, labels, /, *, k=None, client=None):
     return _score(block_calinski_harabasz, x, labels, k, client)
 
 
+def silhouette_score(x, labels, /, *, metric="euclidean", k=None, client=None):
+    """`silhouette_score` of a Dask array and its labels: all pairs of rows.
+
+    Parameters
+    ----------
+    x, labels
+        As for `inertia`.
+    metric : str or Metric
+    k, client
+        As for `inertia`.
+
+    Returns
+    -------
+    array ()
+
+    Raises
+    ------
+    ValueError
+        If there are not 2 to n - 1 clusters.
+
+    Notes
+    -----
+    Every block in turn comes to the client and goes to all workers. n^2 distances are
+    taken, for every metric: of many rows take a sample, or `simplified_silhouette_score`.
+
+    Examples
+    --------
+    See the page about Dask, Spark and Ray.
+    """
+    return _score(block_silhouette, x, labels, k, client, metric)
+
+
+def simplified_silhouette_score(
+    x, labels, /, *, centroids=None, metric="euclidean", k=None, client=None
+):
+    """`simplified_silhouette_score` of a Dask array and its labels.
+
+    Parameters
+    ----------
+    x, labels
+        As for `inertia`.
+    centroids : array (k, d), optional
+        The means of the clusters if None.
+    metric : str or Metric
+    k, client
+        As for `inertia`.
+
+    Returns
+    -------
+    array ()
+
+    Raises
+    ------
+    ValueError
+        If there are not 2 to n - 1 clusters.
+
+    Examples
+    --------
+    See the page about Dask, Spark and Ray.
+    """
+    return _score(block_simplified_silhouette, x, labels, k, client, centroids, metric)
+
+
 def _engine(client, blocks, persist):
-    return dask_sweep(client, client.persist(blocks) if persist else blocks)
+    return dask_sweep(client, client.compute(blocks) if persist else blocks)
 
 
 def _words(key, seen):
@@ -340,7 +410,7 @@ def _score(function, x, labels, k, client, *args):
     with connected(client) as session:
         if k is None:
             k = int(session.compute(labels.max()).result()) + 1
-        return function(dask_sweep(session, session.persist(blocks)), k, *args)
+        return function(_engine(session, blocks, persist=True), k, *args)
 
 
 def _real_dtype(x):

@@ -9,23 +9,35 @@ squared Euclidean distance of mapped rows, for which
 from math import isqrt
 from typing import Any, NamedTuple
 
-from kmeans_fx._backend.blocks import map_blocks
-from kmeans_fx._backend.namespace import array_namespace, device
+from kmeans_fx._backend.blocks import map_blocks, map_in_turn
+from kmeans_fx._backend.namespace import array_namespace, device, index_dtype, is_jax_namespace
 from kmeans_fx._backend.pairs import euclidean_block, rows_per_tile, squared_block
 from kmeans_fx._backend.segment import segment_sum, take_rows
+from kmeans_fx._backend.sharding import row_parts
 from kmeans_fx._partition import map_rows
-from kmeans_fx._ranks import total
+from kmeans_fx._ranks import ranks_of, total
 from kmeans_fx.distances import METRICS
 from kmeans_fx.metrics._clusters import centres_of
 
-__all__ = ["Spread", "copies", "nearest_other", "own_and_other", "pairwise_sums", "spread_of"]
+__all__ = [
+    "Spread",
+    "by_label",
+    "copies",
+    "nearest_other",
+    "own_and_other",
+    "pairwise_sums",
+    "spread_of",
+]
 
 # Differences (c, b, d) that a block may hold for a metric without a product form.
 _NUMBERS = 1 << 20
 
 
-def pairwise_sums(function, x, mass, members, metric, reduce):
+def pairwise_sums(function, x, members, mass, metric, collect, reduce=None, asked=None):
     """Apply ``function`` to the summed distances of blocks of rows to the clusters.
+
+    A block goes to all devices and processes, each of which sums the distances to the rows
+    that it has: no other rows travel, and none are kept.
 
     Parameters
     ----------
@@ -34,34 +46,48 @@ def pairwise_sums(function, x, mass, members, metric, reduce):
         came out as the distance of each row to itself, ``own`` its part of ``members``.
     x : array (..., n, d)
         In the accumulation dtype.
-    mass : array (..., n)
-        Weights; a row of weight 0 must not take a block's centre along.
     members : tuple of arrays (..., n) or (..., n, m), with the leading dimensions of x
+    mass : callable
+        ``(*own) -> weights (..., b)``: a row of weight 0 must not take a block's centre along.
     metric : Metric
-    reduce : callable
+    collect : callable
         ``(distances (..., c, b), *part of members) -> sums (..., k, b)``.
+    reduce : callable, optional
+        It knows its rank. The rows of a block are those of one process, or of neighbours.
+    asked : tuple of arrays, optional
+        Other rows and their members, whose distances to the rows of ``x`` are summed.
 
     Returns
     -------
     array (..., n)
     """
+    xp, axis, ranks = array_namespace(x=x), x.ndim - 2, ranks_of(x, reduce)
     # Blocks are cut along the first axis: bring the rows there, and back inside.
-    front = tuple(_front(array, x.ndim - 2) for array in (x, mass, *members))
+    front = tuple(_front(array, axis) for array in (x, *members))
+    n = ranks.n if asked is None else asked[0].shape[axis]
+    asked = (x, *members) if asked is None else asked
     size = _block_rows(x, metric)
 
-    def outer(*block):
-        rows, weight, *own = (_back(array, x.ndim - 2) for array in block)
-        centre = _centre(rows, weight)
+    def outer(numbers):
+        rows, *own = (ranks.entries(array, numbers, axis) for array in asked)
+        centre = _centre(rows, mass(*own))
 
         def inner(*block):
-            others, _, *part = (_back(array, x.ndim - 2) for array in block)
-            return (), (reduce(_distances(metric, others, rows, centre), *part),)
+            others, *part = (_back(array, axis) for array in block)
+            return (), (collect(_distances(metric, others, rows, centre), *part),)
 
         _, (sums,) = map_blocks(inner, front, 2 * size)
-        return (_front(function(sums, _itself(metric, rows, centre), *own), x.ndim - 2),), ()
+        sums = ranks.total(sums)
+        return (_front(function(sums, _itself(metric, rows, centre), *own), axis),), ()
 
-    (result,), _ = map_blocks(outer, front, size)
-    return _back(result, x.ndim - 2)
+    in_turn = reduce is not None or is_jax_namespace(xp)
+    walk = map_in_turn if in_turn else map_blocks
+    # Equal blocks, the last rows more than once, so that JAX compiles one kind of block.
+    blocks = -(-n // size)
+    size = -(-n // blocks)
+    numbers = xp.arange(blocks * size, dtype=index_dtype(xp, x), device=device(x))
+    (result,), _ = walk(outer, (xp.clip(numbers, None, n - 1),), size)
+    return ranks.own(_back(result, axis), asked[0].shape[axis], axis)
 
 
 def _block_rows(x, metric):
@@ -90,6 +116,25 @@ def _itself(metric, rows, centre):
     block = _distances(metric, rows, rows, centre)
     index = xp.arange(rows.shape[-2], device=device(rows))
     return xp.sum(xp.where(index[:, None] == index, block, xp.zeros_like(block)), axis=-1)
+
+
+def by_label(labels, *arrays):
+    """Arrays (..., n) or (..., n, m) in the order of the labels (..., n), and the way back.
+
+    The rows of a block are near to each other then. Rows that lie on several devices stay
+    on theirs: the parts that these may have are sorted each by itself.
+    """
+    xp, (*batch, n) = array_namespace(labels=labels), labels.shape
+    parts = row_parts(n) if is_jax_namespace(xp) else 1
+    cut = (*batch, n) if parts == 1 else (*batch, parts, n // parts)
+    order = xp.argsort(xp.reshape(labels, cut), axis=-1, stable=True)
+
+    def along(array, order):
+        flat = xp.reshape(array, (*cut, -1))
+        return xp.reshape(take_rows(xp, flat, order), array.shape)
+
+    back = xp.argsort(order, axis=-1, stable=True)
+    return [along(array, order) for array in arrays], lambda array: along(array, back)
 
 
 def copies(metric, weight):

@@ -2,9 +2,9 @@
 
 from kmeans_fx._backend.fixed_point import differentiable
 from kmeans_fx._backend.namespace import array_namespace
-from kmeans_fx._backend.segment import one_hot, segment_sum, take_rows
+from kmeans_fx._backend.segment import one_hot, segment_sum
 from kmeans_fx.distances import METRICS, as_metric
-from kmeans_fx.metrics._between import copies, pairwise_sums
+from kmeans_fx.metrics._between import by_label, copies, pairwise_sums
 from kmeans_fx.metrics._clusters import broadcast, checked, unless_trivial
 from kmeans_fx.metrics._silhouettes import all_silhouettes, samples_of
 from kmeans_fx.metrics._sums import calinski_harabasz, davies_bouldin
@@ -39,13 +39,9 @@ def shared_silhouettes(x, labels, weights, *, k, metric):
     m = labels.shape[-2]
     x, finest, share = broadcast(x, labels[..., -1, :], weights)
     counts = segment_sum(xp.broadcast_to(share[..., None, :], labels.shape)[..., None], labels, k)
-    # In the order of the last labels, the finest, so that the rows of a block are near.
-    order = xp.argsort(finest, axis=-1, stable=True)
-    back = xp.argsort(order, axis=-1, stable=True)
-    share = xp.take_along_axis(share, order, axis=-1)
-    columns = xp.matrix_transpose(_along(xp, labels, order))
+    (x, share, columns), back = by_label(finest, x, share, xp.matrix_transpose(labels))
 
-    def reduce(distances, own, weight):
+    def collect(distances, own, weight):
         members = one_hot(xp, own, k, distances.dtype) * weight[..., None, None]
         flat = xp.reshape(members, (*members.shape[:-2], m * k))
         return xp.matmul(xp.matrix_transpose(flat), distances)
@@ -56,11 +52,5 @@ def shared_silhouettes(x, labels, weights, *, k, metric):
         own, weight = xp.matrix_transpose(own), weight[..., None, :]
         return xp.matrix_transpose(samples_of(sums, alone, own, weight, counts[..., 0]))
 
-    x = take_rows(xp, x, order)
-    samples = pairwise_sums(finish, x, share, (columns, share), metric, reduce)
-    return (_along(xp, xp.matrix_transpose(samples), back),)
-
-
-def _along(xp, table, order):
-    """The columns of (..., m, n) in an order (..., n)."""
-    return xp.take_along_axis(table, xp.broadcast_to(order[..., None, :], table.shape), axis=-1)
+    samples = pairwise_sums(finish, x, (columns, share), lambda _, weight: weight, metric, collect)
+    return (xp.matrix_transpose(back(samples)),)

@@ -9,6 +9,7 @@ from kmeans_fx._partition import centred_space, map_rows
 from kmeans_fx._ranks import total
 from kmeans_fx.distances import METRICS, as_metric
 from kmeans_fx.metrics._between import (
+    by_label,
     copies,
     nearest_other,
     own_and_other,
@@ -21,6 +22,7 @@ __all__ = [
     "all_silhouettes",
     "by_variances",
     "centroid_silhouettes",
+    "samples_by_centres",
     "samples_of",
     "silhouette_of",
     "soft_silhouettes",
@@ -34,12 +36,8 @@ def all_silhouettes(x, labels, weights, *, k, metric, reduce=None):
     x, labels, share = broadcast(x, labels, weights)
     if by_variances(metric):
         return (_by_variances(x, labels, share, k, metric, reduce),)
-    xp = array_namespace(x=x)
-    counts = segment_sum(share[..., None], labels, k)[..., 0]
-    # In the order of their labels, so that the rows of a block are near to each other.
-    order = xp.argsort(labels, axis=-1, stable=True)
-    back = xp.argsort(order, axis=-1, stable=True)
-    labels, share = (xp.take_along_axis(a, order, axis=-1) for a in (labels, share))
+    counts = total(segment_sum(share[..., None], labels, k)[..., 0], reduce)
+    (x, labels, share), back = by_label(labels, x, labels, share)
 
     def of_clusters(distances, own, weight):
         if weights is not None:
@@ -49,9 +47,10 @@ def all_silhouettes(x, labels, weights, *, k, metric, reduce=None):
     def finish(sums, itself, own, weight):
         return samples_of(sums, itself * copies(metric, weight), own, weight, counts)
 
-    x = take_rows(xp, x, order)
-    samples = pairwise_sums(finish, x, share, (labels, share), metric, of_clusters)
-    return (xp.take_along_axis(samples, back, axis=-1),)
+    samples = pairwise_sums(
+        finish, x, (labels, share), lambda _, weight: weight, metric, of_clusters, reduce
+    )
+    return (back(samples),)
 
 
 def by_variances(metric):
@@ -101,6 +100,12 @@ def centroid_silhouettes(x, labels, weights, centroids, *, k, metric, reduce=Non
         centroids = xp.astype(centroids, x.dtype, copy=False)
         counts = total(segment_sum(share[..., None], labels, k)[..., 0], reduce)
     space = centred_space(x, share, measure, None, reduce)
+    return (samples_by_centres(x, labels, share, centroids, counts, space),)
+
+
+def samples_by_centres(x, labels, share, centroids, counts, space):
+    """`centroid_silhouettes` by centroids and the total weights (..., k) of their clusters."""
+    xp, measure = array_namespace(x=x), space.metric
     barrier = xp.where(counts > 0, xp.zeros_like(counts), xp.full_like(counts, xp.inf))
     relative = None if measure.embed is None else space.relative(centroids)
 
@@ -112,18 +117,17 @@ def centroid_silhouettes(x, labels, weights, centroids, *, k, metric, reduce=Non
         other = nearest_other(table + barrier[..., None, :], own)
         return tuple(measure.distance(rows, take_rows(xp, centroids, c)) for c in (own, other)), ()
 
-    columns = (3 * x.shape[-1] + k) if measure.embed is not None else k * x.shape[-1]
+    k, d = centroids.shape[-2:]
+    columns = k * d if relative is None else 3 * d + k
     (near, far), _ = map_rows(block, (x, labels), centroids, columns, None)
     size = take_rows(xp, counts[..., None], labels)[..., 0]
+    samples = silhouette_of(near, xp.ones_like(near), far, share)
     # Alone in its cluster a row is 0 by convention, as for the silhouette.
-    alone = size <= 1
-    return (
-        xp.where(alone, xp.zeros_like(near), silhouette_of(near, xp.ones_like(near), far, share)),
-    )
+    return xp.where(size <= 1, xp.zeros_like(near), samples)
 
 
 @differentiable("nd nk n", "n")
-def soft_silhouettes(x, responsibilities, weights, *, metric):
+def soft_silhouettes(x, responsibilities, weights, *, metric, reduce=None):
     """Soft silhouettes (..., n); see `soft_silhouette_score`."""
     measure = as_metric(metric)
     xp = array_namespace(x=x)
@@ -133,9 +137,9 @@ def soft_silhouettes(x, responsibilities, weights, *, metric):
     own = xp.astype(responsibilities, dtype, copy=False)
     own = xp.broadcast_to(own, (*batch, *own.shape[-2:]))
     share = own if weights is None else own * weights[..., None]
-    totals = xp.sum(share, axis=-2)
+    totals = total(xp.sum(share, axis=-2), reduce)
 
-    def reduce(distances, part, _):
+    def collect(distances, part, _):
         return xp.matmul(xp.matrix_transpose(part), distances)
 
     def finish(sums, itself, part, membership):
@@ -148,7 +152,10 @@ def soft_silhouettes(x, responsibilities, weights, *, metric):
         values = silhouette_of(means, xp.astype(some, dtype), far, xp.ones_like(means))
         return xp.sum(membership * values, axis=-1)
 
-    return (pairwise_sums(finish, x, xp.sum(share, axis=-1), (share, own), measure, reduce),)
+    def mass(part, _):
+        return xp.sum(part, axis=-1)
+
+    return (pairwise_sums(finish, x, (share, own), mass, measure, collect, reduce),)
 
 
 def _second(xp, table):

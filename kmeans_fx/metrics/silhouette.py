@@ -6,7 +6,7 @@ from kmeans_fx._backend.random import as_key, permutation
 from kmeans_fx._ranks import total
 from kmeans_fx.distances import as_metric
 from kmeans_fx.metrics._clusters import checked, refuse_trivial
-from kmeans_fx.metrics._silhouettes import all_silhouettes, by_variances, centroid_silhouettes
+from kmeans_fx.metrics._silhouettes import all_silhouettes, centroid_silhouettes
 
 __all__ = ["silhouette_samples", "silhouette_score", "simplified_silhouette_score"]
 
@@ -30,9 +30,8 @@ def silhouette_samples(x, labels, /, *, metric="euclidean", k=None, weights=None
         Weight m counts a row m times, weight 0 leaves it out. These are numbers of
         copies: a common factor means more rows, which changes a a little.
     reduce : callable, optional
-        As for `lloyd`: each process holds some of the rows, and their labels. For
-        "sqeuclidean" and "cosine"; other metrics compare all rows with all others, for
-        which there are `simplified_silhouette_score` and a sample.
+        As for `lloyd`: each process holds some of the rows, and their labels. It must
+        have a ``rank`` and a ``size`` unless the metric is "sqeuclidean" or "cosine".
 
     Returns
     -------
@@ -55,8 +54,8 @@ def silhouette_samples(x, labels, /, *, metric="euclidean", k=None, weights=None
     a block, which is that of a cluster, unless the block holds parts of two: in float32
     clusters 1000 times as far apart as they are wide ask for float64.
 
-    For all distances, rows that lie on several devices are brought to each of them.
-    `simplified_silhouette_score` and the metrics of O(n k d) leave them where they are.
+    Rows that lie on several devices or processes stay there. For all distances one block of
+    them at a time is sent to all, and its sums of distances are added up.
 
     Differentiable in ``x`` and ``weights``, with the n^2 distances held for reverse mode.
 
@@ -73,12 +72,6 @@ def silhouette_samples(x, labels, /, *, metric="euclidean", k=None, weights=None
     array([0.89189189, 0.87878788, 0.94117647, 0.94444444])
     """
     measure = as_metric(metric)
-    if reduce is not None and not by_variances(measure):
-        msg = (
-            "metric must be 'sqeuclidean' or 'cosine' with reduce=: others compare all rows with "
-            "all others; simplified_silhouette_score compares them with centroids"
-        )
-        raise ValueError(msg)
     clustering = checked(x, labels, k, weights, None, reduce)
     portable = metric is measure or reduce is not None
     run = {"metric": metric, "reduce": reduce, "portable": portable}

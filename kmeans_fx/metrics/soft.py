@@ -84,7 +84,7 @@ def soft_inertia(
     return result
 
 
-def soft_silhouette_score(x, responsibilities, /, *, metric="euclidean", weights=None):
+def soft_silhouette_score(x, responsibilities, /, *, metric="euclidean", weights=None, reduce=None):
     """Mean silhouette when every row draws its cluster from its responsibilities.
 
     With r_ij the responsibility of cluster j for row i, the mean distance of row i to
@@ -103,6 +103,9 @@ def soft_silhouette_score(x, responsibilities, /, *, metric="euclidean", weights
     metric : str or Metric
     weights : array (..., n), optional
         Weight m counts a row m times, weight 0 leaves it out.
+    reduce : callable, optional
+        As for `lloyd`, with a ``rank`` and a ``size``: each process holds some of the rows,
+        and their responsibilities.
 
     Returns
     -------
@@ -141,10 +144,13 @@ def soft_silhouette_score(x, responsibilities, /, *, metric="euclidean", weights
     0.914075
     """
     measure = as_metric(metric)
-    _, x, responsibilities, weights = _checked(x, responsibilities, weights)
-    run = {"metric": metric, "portable": metric is measure}
+    _, x, responsibilities, weights = agreed(
+        reduce, lambda: _checked(x, responsibilities, weights, reduce)
+    )
+    portable = metric is measure or reduce is not None
+    run = {"metric": metric, "reduce": reduce, "portable": portable}
     (samples,) = soft_silhouettes(x, responsibilities, weights, **run)
-    return weighted_mean(samples, weights)
+    return weighted_mean(samples, weights, reduce)
 
 
 def _checked(x, responsibilities, weights, reduce=None):
