@@ -102,7 +102,8 @@ def test_bounds_skip_rows_and_are_given_up_where_they_skip_few():
         centroids = rng.permutation(centroids) if turn < 6 else centroids + step
         passes.next(x, centroids, None, space)
         searched.append(passes.bounds.tally[:, 0].sum() / 4000)
-    assert searched[1:4] == [1.0, 1.0, 1.0]
+    assert searched[1] > 0.9
+    assert searched[2:4] == [1.0, 1.0]  # plain passes
     assert searched[-1] < 0.4
 
 
