@@ -59,14 +59,14 @@ class Space(NamedTuple):
         """Centroids given in the units of the rows, relative to the origin."""
         return self.rows(centroids)
 
-    def kernel_rows(self, x, copied):
+    def kernel_rows(self, kernels, x, copied):
         """How many rows a kernel gets: it holds a tile, so this is for threads to share.
 
         An accelerator gets all, unless the rows of a block are ``copied``.
         """
         n, d = x.shape[-2:]
         if not on_accelerator(x):
-            return self.chunk_size or max(4096, min(65536, n // 32))
+            return self.chunk_size or kernels.rows_per_call(n)
         copied = copied or self.mapping(x) is not identity
         return self.chunk_size or (rows_per_block(x, 3 * d) if copied else n)
 
@@ -112,7 +112,7 @@ def partition(x, centroids, weights, space, *, dropped=None, stats=True, distanc
         return (labels,), totals
 
     columns = k + 3 * d if space.metric.embed is not None else k * d
-    size = space.chunk_size if kernels is None else space.kernel_rows(x, distances)
+    size = space.chunk_size if kernels is None else space.kernel_rows(kernels, x, distances)
     (labels,), totals = map_rows(block, (x, weights), centroids, columns, size)
     inertia = totals[-1] if distances else None
     if not stats:

@@ -121,13 +121,15 @@ class FusedPartition:
         search = Search(centroids, space)
         if self.bounds is None:
             mapping = space.mapping(x)
+            kernels = kernels_for(x, centroids.dtype, "update_bounds")
             self.bounds = bounds_for(
+                kernels,
                 x,
                 None if mapping is identity else mapping,
                 weights,
                 space.origin,
                 centroids.shape[0],
-                space.kernel_rows(x, copied=False),
+                space.kernel_rows(kernels, x, copied=False),
                 search.error,
             )
         drift = search.drift(self.centroids)

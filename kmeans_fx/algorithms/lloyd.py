@@ -37,7 +37,7 @@ __all__ = ["LloydState", "lloyd", "lloyd_init", "lloyd_step"]
 FIT = "nd kd n w .", "kd n:index n:index . .:index .:index h"
 
 
-@program(*FIT)
+@program(*FIT, by_numpy=True)
 def _fit(x, centroids, weights, key, k_each, **fields):
     """Lloyd's algorithm as one operation."""
     options = Options(**fields)

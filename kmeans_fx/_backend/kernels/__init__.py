@@ -1,8 +1,8 @@
 """Fused kernels, and the one place that decides whether they are used.
 
-Everything has a portable form with equal results. Kernels for a CPU take NumPy arrays; arrays
-of other libraries on a CPU come as views of the same memory (`kmeans_fx._backend.host`).
-Those for a GPU take tensors of PyTorch.
+Everything has a portable form with equal results. Kernels for a CPU take NumPy arrays, compiled
+by Numba or, where it is not there, as array programs; arrays of other libraries on a CPU come as
+views of the same memory (`kmeans_fx._backend.host`). Those for a GPU take tensors of PyTorch.
 """
 
 import os
@@ -28,13 +28,17 @@ _MOST_COLUMNS = 256
 
 
 def enabled():
-    """Whether kernels may be used: Numba is there, and KMEANS_FX_KERNELS is not 0."""
+    """Whether compiled kernels may be used: Numba is there, and KMEANS_FX_KERNELS is not 0."""
     return os.environ.get("KMEANS_FX_KERNELS") != "0" and _has_numba()
 
 
 def pays(x):
-    """Whether x (..., n, d) is enough work, of rows that are not too wide."""
-    return prod(x.shape) >= _FEW_NUMBERS and x.shape[-1] <= _MOST_COLUMNS
+    """Whether x (..., n, d) is enough work for compiled kernels, of rows that are not too wide."""
+    return _is_large(x) and x.shape[-1] <= _MOST_COLUMNS
+
+
+def _is_large(x):
+    return prod(x.shape) >= _FEW_NUMBERS
 
 
 def kernels_for(x, dtype, task):
@@ -51,11 +55,17 @@ def kernels_for(x, dtype, task):
 
 
 def _for_numpy(x, dtype):
-    if not (dtype in ("float32", "float64") and x.dtype.isnative and pays(x) and enabled()):
+    if not (dtype in ("float32", "float64") and x.dtype.isnative and _is_large(x)):
         return None
-    from kmeans_fx._backend.kernels import fused
+    if pays(x) and enabled():
+        from kmeans_fx._backend.kernels import fused
 
-    return fused
+        return fused
+    if x.ndim > 2:
+        return None
+    from kmeans_fx._backend.kernels import products
+
+    return products
 
 
 def _for_tensors(x, dtype):

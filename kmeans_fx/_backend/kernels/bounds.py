@@ -7,7 +7,6 @@ References
 
 import numpy as np
 
-from kmeans_fx._backend.kernels import fused
 from kmeans_fx._backend.threads import run_tasks, threads
 
 __all__ = ["Bounds"]
@@ -22,10 +21,12 @@ class Bounds:
     """Labels, bounds and sums of the rows x (n, d), which ``mapping`` maps to those of the metric.
 
     Blocks of ``size`` rows are summed apart, so that the number of threads changes nothing.
+    ``kernels`` is the module whose ``update_bounds`` knows what the bounds mean.
     """
 
-    def __init__(self, x, mapping, weights, origin, k, size, slack):
+    def __init__(self, kernels, x, mapping, weights, origin, k, size, slack):
         n, d, dtype = x.shape[0], origin.shape[0], origin.dtype
+        self.kernels = kernels
         self.x, self.mapping, self.size, self.slack = x, mapping, size, slack
         self.origin = np.ascontiguousarray(origin)
         self.share = np.empty(0, dtype) if weights is None else np.array(weights, dtype)
@@ -52,7 +53,7 @@ class Bounds:
         # Rounded up, so that no way is shorter than it was.
         path = np.nextafter(self.path.astype(self.origin.dtype), np.inf)
         drift = np.concatenate([path, drift[2:]])
-        arguments = np.ascontiguousarray(centroids), *fused.pack(centroids)[:2], drift, anew
+        arguments = np.ascontiguousarray(centroids), *self.kernels.pack(centroids)[:2], drift, anew
         blocks = self.tally.shape[0]
         # Rows that are mapped are copies: of no more than a block at a time.
         span = max(1, blocks // _TASKS) if self.mapping is None else 1
@@ -81,7 +82,7 @@ class Bounds:
     def _blocks(self, blocks, centroids, packed, bias, drift, anew):
         rows = slice(blocks.start * self.size, blocks.stop * self.size)
         part = self.x[rows] if self.mapping is None else self.mapping(self.x[rows])
-        fused.update_bounds(
+        self.kernels.update_bounds(
             part,
             self.size,
             self.origin,

@@ -14,6 +14,7 @@ __all__ = [
     "nearest_squares",
     "own_squares",
     "pack",
+    "rows_per_call",
     "segment_stats",
     "shrink_reach",
     "update_bounds",
@@ -35,6 +36,11 @@ class Packed(NamedTuple):
     operand: Any
     bias: Any
     k: int
+
+
+def rows_per_call(n):
+    """Into how many of n rows a pass is cut, for threads to share."""
+    return max(4096, min(65536, n // 32))
 
 
 def pack(centroids, dropped=None):

@@ -1,0 +1,181 @@
+"""Hamerly's pass as an array program of NumPy: most rows are kept by one comparison.
+
+What is stored of a row is its upper bound and the gap between it and the lower one, both as they
+would have been before any centroid moved. So a row is kept while the gap is at least the way
+that its own centroid and the farthest moved other one have gone in all.
+"""
+
+from math import inf
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kmeans_fx._backend.kernels.product_tiles import (
+    centred,
+    nearest,
+    sum_by_label,
+    taken,
+    tiles,
+    two_nearest,
+)
+from kmeans_fx._backend.scratch import scratch
+
+__all__ = ["update_bounds"]
+
+# Bounds that left more than half of the rows to a search are given up, until a turn that is a
+# power of two and not one of the first. Then the upper bound of the first row is infinite.
+_PATIENCE = 4
+
+
+class _Rows(NamedTuple):
+    """The arrays of the rows, (n, d) and (n,); ``share`` is None where there are no weights."""
+
+    x: Any
+    share: Any
+    labels: Any
+    before: Any
+    turns: Any
+    upper: Any
+    gap: Any
+
+    def weights(self, here):
+        return None if self.share is None else self.share[here]
+
+
+class _Turn:
+    """What a pass needs to know of the centroids, and the sums that it changes (k, d + 1)."""
+
+    def __init__(self, origin, centroids, operand, bias, drift, slack, number):
+        self.origin, self.centroids, self.operand = origin, centroids, operand
+        self.largest = np.max(bias)
+        self.number, self.slack = number, origin.dtype.type(slack)
+        self.more, self.less = 1 + self.slack, 1 - self.slack
+        # How far the centroid moved in all, how far any other, and half the way to the next.
+        self.moved, self.reach, self.half = drift
+        self.k, self.d = centroids.shape
+        self.change = np.zeros((self.k, self.d + 1))
+
+
+def update_bounds(
+    x,
+    size,
+    origin,
+    centroids,
+    operand,
+    bias,
+    share,
+    labels,
+    before,
+    turns,
+    upper,
+    gap,
+    drift,
+    slack,
+    turn,
+    anew,
+    sums,
+    counts,
+    tally,
+):
+    """As `kmeans_fx._backend.kernels.search.bounded_blocks`, all blocks as the first of them."""
+    del size
+    rows = _Rows(x, share if share.shape[0] else None, labels, before, turns, upper, gap)
+    now = _Turn(origin, centroids, operand, bias, drift, slack, turn)
+    first = labels[0] < 0
+    if not first and upper[0] < inf:
+        searched, moved = _search_unsure(rows, now)
+        if 2 * searched > x.shape[0]:
+            upper[0] = inf  # gives up
+    else:
+        bounds = first or (turn >= _PATIENCE and turn & (turn - 1) == 0)
+        searched, moved = _search_all(rows, now, bounds)
+    tally[:] = 0
+    tally[0] = searched, moved
+    if anew:
+        now.change[:] = counts[:] = 0
+        for here in tiles(x.shape[0], now.d, now.k):
+            tile = centred(x[here], origin)
+            now.change += sum_by_label(tile, labels[here], now.k, rows.weights(here))
+    sums[:] = 0
+    sums[0] = now.change[:, :-1]
+    # The weight of all rows: what subtraction leaves of one is never quite nothing.
+    weighed = rows.share is not None
+    counts[0] = np.bincount(labels, share, now.k) if weighed else counts[0] + now.change[:, -1]
+
+
+def _search_all(rows, now, bounds):
+    """How many rows were searched, and how many moved, where no row has bounds."""
+    moved, rows.upper[0] = 0, inf
+    for here in tiles(rows.x.shape[0], now.d, now.k):
+        tile = centred(rows.x[here], now.origin)
+        label = _settle(rows, now, here, tile) if bounds else nearest(tile, now.operand)
+        moved += _move(rows, now, here, tile, label)
+    return rows.x.shape[0], moved
+
+
+def _search_unsure(rows, now):
+    """As `_search_all`, by the bounds of the rows."""
+    searched, moved = 0, 0
+    unsure = _unsure(rows, now)
+    for some in tiles(unsure.shape[0], now.d, now.k):
+        here = unsure[some]
+        tile = centred(taken("rows", rows.x, here), now.origin)
+        still = _tighten(rows, now, here, tile)
+        if still.shape[0] == 0:
+            continue
+        here, tile = here[still], taken("still", tile, still)
+        searched += here.shape[0]
+        moved += _move(rows, now, here, tile, _settle(rows, now, here, tile))
+    return searched, moved
+
+
+def _unsure(rows, now):
+    """The places of the rows that may have another nearest centroid."""
+    way = taken("way", (now.moved + now.reach) * now.more, rows.labels)
+    kept = np.greater_equal(rows.gap, way, out=scratch("kept", way.shape, bool))
+    (here,) = np.nonzero(np.logical_not(kept, out=kept))
+    own = rows.labels[here]
+    high = (rows.upper[here] + now.moved[own]) * now.more
+    return here[~(high <= now.half[own])]
+
+
+def _tighten(rows, now, here, tile):
+    """Measures the rows' own distances; which of the tile are still unsure."""
+    own = rows.labels[here]
+    apart = taken("apart", now.centroids, own)
+    np.subtract(tile[:, :-1], apart, out=apart)
+    high = np.sqrt(np.einsum("ij,ij->i", apart, apart)) * now.more
+    lower = rows.gap[here] + rows.upper[here]
+    rows.upper[here] = upper = high - now.moved[own] * now.less
+    rows.gap[here] = lower - upper - now.slack * np.abs(lower)
+    bar = np.maximum(now.half[own], (lower - now.reach[own]) * now.less)
+    return np.flatnonzero(~(high <= bar))
+
+
+def _settle(rows, now, here, tile):
+    """The nearest centroids of the rows of the tile, and their bounds."""
+    label, low, high = two_nearest(tile, now.operand)
+    norms = np.einsum("ij,ij->i", tile[:, :-1], tile[:, :-1])
+    # The expanded square is off by a few roundings of the largest of its terms.
+    error = 2 * now.slack * (norms + now.largest)
+    upper = np.sqrt(np.maximum(low + norms, 0) + error) * now.more
+    lower = np.sqrt(np.maximum(high + norms - error, 0)) * now.less
+    rows.upper[here] = upper - now.moved[label] * now.less
+    rows.gap[here] = lower - upper + ((now.moved + now.reach) * now.less)[label]
+    return label
+
+
+def _move(rows, now, here, tile, label):
+    """The rows of the tile get their labels; those that are new leave one sum for another."""
+    old = rows.labels[here]
+    (new,) = np.nonzero(label != old)
+    if new.shape[0] == 0:
+        return 0
+    place = new + here.start if isinstance(here, slice) else here[new]
+    label, old = label[new], old[new]
+    rows.labels[place], rows.before[place], rows.turns[place] = label, old, now.number
+    if old[0] >= 0:  # The first pass sums all rows at its end.
+        tile, share = taken("moved", tile, new), rows.weights(place)
+        now.change += sum_by_label(tile, label, now.k, share)
+        now.change -= sum_by_label(tile, old, now.k, share)
+    return new.shape[0]

@@ -1,0 +1,107 @@
+"""Tiles of rows against all centroids, as products of matrices in memory that is taken once.
+
+NumPy. A tile (n, d + 1) is centred rows beside a column of ones, so that one product gives
+scores with their bias, and another sums with their counts. ``operand`` (d + 1, k) is that of a
+`kmeans_fx._backend.kernels.products.Packed`, and ``share`` the weights of the rows or None.
+"""
+
+from math import inf
+
+import numpy as np
+
+from kmeans_fx._backend.scratch import scratch
+
+__all__ = ["centred", "nearest", "sum_by_label", "taken", "tiles", "two_nearest"]
+
+# Numbers of scratch that a tile may take, and how many rows it may have.
+_NUMBERS, _MOST_ROWS = 1 << 19, 16384
+# Below this the scores of a row are too few for argmin along them.
+_FEW_CENTROIDS = 24
+# Up to here a product with marks of the labels is faster than bringing rows in order.
+_FEW_CLUSTERS = 96
+
+
+def tiles(n, d, k):
+    """Slices of n rows, of which each is some work for a thread and not much memory."""
+    size = max(256, min(_MOST_ROWS, _NUMBERS // (d + k)))
+    return [slice(start, min(n, start + size)) for start in range(0, n, size)]
+
+
+def centred(rows, origin):
+    """The tile of rows less the origin."""
+    n, d = rows.shape
+    tile = scratch("tile", (n, d + 1), origin.dtype)
+    np.subtract(rows, origin, out=tile[:, :d])
+    tile[:, d] = 1
+    return tile
+
+
+def taken(name, array, index):
+    """``array[index]`` of whole rows, in the scratch of the name."""
+    out = scratch(name, (*index.shape, *array.shape[1:]), array.dtype)
+    return np.take(array, index, axis=0, out=out, mode="clip")
+
+
+def nearest(tile, operand):
+    """Labels of the rows."""
+    if operand.shape[1] >= _FEW_CENTROIDS:
+        return _scores(tile, operand).argmin(axis=1)
+    scores = _scores_across(tile, operand)
+    return _first(scores, scores.min(axis=0))
+
+
+def two_nearest(tile, operand):
+    """Labels of the rows, their scores, and those of the next nearest centroids."""
+    n, k = tile.shape[0], operand.shape[1]
+    if k >= _FEW_CENTROIDS:
+        scores = _scores(tile, operand)
+        label, flat, starts = scores.argmin(axis=1), scores.reshape(-1), np.arange(0, n * k, k)
+        place = starts + label
+        low = flat[place]
+        flat[place] = inf
+        # For short rows min is slower.
+        return label, low, flat[starts + scores.argmin(axis=1)]
+    scores = _scores_across(tile, operand)
+    low = scores.min(axis=0)
+    label = _first(scores, low)
+    scores[label, np.arange(n)] = inf
+    return label, low, scores.min(axis=0)
+
+
+def _scores(tile, operand):
+    out = scratch("scores", (tile.shape[0], operand.shape[1]), tile.dtype)
+    return np.matmul(tile, operand, out=out)
+
+
+def _scores_across(tile, operand):
+    out = scratch("scores", (operand.shape[1], tile.shape[0]), tile.dtype)
+    return np.matmul(operand.T, tile.T, out=out)
+
+
+def _first(scores, low):
+    """The first place along axis 0 where the scores are their minimum."""
+    k = scores.shape[0]
+    equal = np.equal(scores, low, out=scratch("equal", scores.shape, bool)).view(np.uint8)
+    # The first of equal scores has the largest rank.
+    rank = np.arange(k, 0, -1, dtype=np.uint8)[:, None]
+    label = k - np.multiply(equal, rank, out=equal).max(axis=0).astype(np.intp)
+    return np.minimum(label, k - 1, out=label)  # rows of NaN equal nothing
+
+
+def sum_by_label(tile, labels, k, share):
+    """Weighted sums of the rows and, in the last column, weights: (k, d + 1)."""
+    if k <= _FEW_CLUSTERS:
+        marks = scratch("marks", (k, tile.shape[0]), tile.dtype)
+        marks[:] = 0
+        marks[labels, np.arange(tile.shape[0])] = 1 if share is None else share
+        return marks @ tile
+    # Labels of 16 bits sort by radix, several times faster than wider ones.
+    order = np.argsort(labels.astype(np.uint16) if k <= 1 << 16 else labels, kind="stable")
+    ordered = taken("ordered", tile, order)
+    if share is not None:
+        ordered *= share[order][:, None]
+    sizes = np.bincount(labels, minlength=k)
+    present = np.flatnonzero(sizes)
+    sums = np.zeros((k, tile.shape[1]), tile.dtype)
+    sums[present] = np.add.reduceat(ordered, (np.cumsum(sizes) - sizes)[present], axis=0)
+    return sums

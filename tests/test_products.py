@@ -1,0 +1,147 @@
+"""The array programs that stand in for compiled kernels on NumPy: exact, whatever the data."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kmeans_fx import kmeans, lloyd
+from kmeans_fx._backend import kernels
+from kmeans_fx._backend.kernels import product_tiles, products
+from kmeans_fx._partition import centred_space, own_distances, partition
+from kmeans_fx.algorithms._passes import FusedPartition
+from kmeans_fx.distances import as_metric
+
+pytestmark = pytest.mark.backend("numpy")
+
+# Few clusters and many: scores across, scores along, marks, and rows in order.
+CLUSTERS = st.sampled_from([1, 2, 9, 30, 100])
+KINDS = st.sampled_from(["normal", "grid", "copies", "far", "one", "tiny", "huge"])
+
+
+@pytest.fixture(autouse=True)
+def _always(monkeypatch):
+    """For however few rows, in tiles of a few."""
+    monkeypatch.setattr(kernels, "_FEW_NUMBERS", 0)
+    monkeypatch.setenv("KMEANS_FX_KERNELS", "0")
+
+
+def rows_of(kind, n, d, rng):
+    rows = rng.standard_normal((n, d))
+    if kind == "grid":
+        rows = rng.integers(-2, 3, size=(n, d))
+    if kind == "copies":
+        rows = rows[rng.integers(max(1, n // 8), size=n)]
+    if kind == "one":
+        rows = np.broadcast_to(rows[:1], (n, d))
+    scale, offset = {"far": (1, 1e4), "tiny": (1e-12, 0), "huge": (1e12, 0)}.get(kind, (1, 0))
+    return rows * scale + offset
+
+
+def excess(rows, centroids, labels):
+    """By how much the squares of the rows' own centroids are above the least, and their size."""
+    far = ((rows[:, None, :].astype(float) - centroids) ** 2).sum(-1)
+    scale = (rows.astype(float) ** 2).sum(-1).max() + (centroids.astype(float) ** 2).sum(-1).max()
+    return far[np.arange(len(rows)), labels] - far.min(1), scale
+
+
+@given(KINDS, st.integers(1, 600), st.integers(1, 9), CLUSTERS, st.integers(0, 99))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_label_is_of_a_nearest_centroid(dtype, kind, n, d, k, seed):
+    rng = np.random.default_rng(seed)
+    x = rows_of(kind, n, d, rng).astype(dtype)
+    weights = rng.integers(0, 3, size=n).astype(dtype) if seed % 2 else None
+    space = centred_space(x, None, as_metric("sqeuclidean"), None)
+    centroids = space.relative(x[rng.integers(n, size=k)])
+    dropped = np.arange(k) % 3 == 2
+    part = partition(x, centroids, weights, space, dropped=dropped, distances=True)
+    assert not np.any(dropped[part.labels])
+    rows = x - space.origin
+    above, scale = excess(rows, centroids[~dropped], (np.cumsum(~dropped) - 1)[part.labels])
+    assert np.all(above <= 64 * np.finfo(dtype).eps * scale)
+    np.testing.assert_array_equal(part.stats.counts, np.bincount(part.labels, weights, k))
+    share = np.ones(n) if weights is None else weights
+    sums = np.zeros((k, d))
+    np.add.at(sums, part.labels, share[:, None] * rows)
+    room = 64 * np.finfo(dtype).eps * (np.abs(rows).sum() + np.finfo(dtype).tiny)
+    np.testing.assert_allclose(part.stats.sums, sums, atol=room)
+    own = own_distances(x, part.labels, centroids, space)
+    np.testing.assert_allclose(part.inertia, np.sum(share * own), rtol=1e-4)
+
+
+@given(KINDS, st.integers(2, 600), st.integers(1, 9), CLUSTERS, st.integers(0, 99))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_pass_finds_a_nearest_centroid_wherever_they_move(dtype, kind, n, d, k, seed):
+    rng = np.random.default_rng(seed)
+    x = rows_of(kind, n, d, rng).astype(dtype)
+    weights = rng.integers(0, 3, size=n).astype(dtype) if seed % 2 else None
+    space = centred_space(x, None, as_metric("sqeuclidean"), 200)
+    rows, passes = x - space.origin, FusedPartition()
+    centroids, labels = rows[rng.integers(n, size=k)], np.full(n, -1)
+    for turn, step in enumerate((0, 1, 0.1, 0, 1e-3, 5, 0, 0.01, 1e-4, 0) * 4):
+        centroids = centroids + (step * rng.normal(size=(k, d)) * np.ptp(rows)).astype(dtype)
+        part = passes.next(x, centroids, weights, space)
+        assert passes.bounds.kernels is products
+        assert passes.moved == np.sum(part.labels != labels)
+        np.testing.assert_array_equal(passes.bounds.labels_before(), labels)
+        labels = part.labels + 0
+        if turn % 3 == 0:  # what bounds let through is let through for good
+            above, scale = excess(rows, centroids, labels)
+            assert np.all(above <= 128 * np.finfo(dtype).eps * scale)
+            np.testing.assert_array_equal(part.stats.counts, np.bincount(labels, weights, k))
+
+
+def test_bounds_skip_rows_and_are_given_up_where_they_skip_few():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((4000, 8)).astype(np.float32)
+    passes, space = FusedPartition(), centred_space(x, None, as_metric("sqeuclidean"), None)
+    centroids, searched = x[:40] - space.origin, []
+    for turn in range(12):
+        # They leap, and from the sixth turn on they creep.
+        step = np.float32(1e-3) * rng.standard_normal(centroids.shape, dtype=np.float32)
+        centroids = rng.permutation(centroids) if turn < 6 else centroids + step
+        passes.next(x, centroids, None, space)
+        searched.append(passes.bounds.tally[:, 0].sum() / 4000)
+    assert searched[1] > 0.9
+    assert searched[2:4] == [1.0, 1.0]  # plain passes
+    assert searched[-1] < 0.4
+
+
+def test_a_long_fit_is_the_plain_one():
+    x = np.random.default_rng(1).standard_normal((3000, 3))
+    fits = [lloyd(x, x[:40], algorithm=a, tol=0, max_iter=300) for a in ("lloyd", "bounded")]
+    assert int(fits[0].n_iter) > 40
+    np.testing.assert_array_equal(fits[1].labels, fits[0].labels)
+    np.testing.assert_allclose(fits[1].centroids, fits[0].centroids, rtol=1e-10)
+
+
+@pytest.mark.parametrize("k", [3, 30, 100])
+def test_the_number_of_threads_does_not_change_a_bit(monkeypatch, k):
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    monkeypatch.setattr(products, "_FEWEST_ROWS", 1000)
+    monkeypatch.setattr(product_tiles, "_MOST_ROWS", 700)
+    x = np.random.default_rng(2).standard_normal((9000, 4)).astype(np.float32)
+    fits = []
+    for number in (1, 2, 3):
+        with threadpoolctl.threadpool_limits(number):
+            fits.append(kmeans(x, k, key=1, max_iter=20))
+    for fit in fits[1:]:
+        for one, other in zip(fits[0], fit, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_starts_side_by_side_on_the_same_rows():
+    x = np.random.default_rng(3).standard_normal((500, 4))
+    starts = np.stack([x[:5], x[5:10], x[10:15]])
+    together = lloyd(x, starts, tol=0)
+    for i, start in enumerate(starts):
+        alone = lloyd(x, start, tol=0)
+        np.testing.assert_array_equal(together.labels[i], alone.labels)
+        np.testing.assert_allclose(together.inertia[i], alone.inertia)
+
+
+def test_rows_of_nan_end_in_the_status():
+    x = np.ones((300, 3))
+    x[200:] = np.nan
+    found = partition(x, x[:30], None, centred_space(x[:200], None, as_metric("sqeuclidean"), None))
+    assert np.all(found.labels < 30)
