@@ -2,7 +2,7 @@
 
 Everything has a portable form with equal results. Kernels for a CPU take NumPy arrays; arrays
 of other libraries on a CPU come as views of the same memory (`kmeans_fx._backend.host`).
-Those for a GPU take tensors of PyTorch.
+Those for a GPU take tensors of PyTorch, or arrays of JAX.
 """
 
 import os
@@ -13,6 +13,7 @@ from math import prod
 from kmeans_fx._backend.namespace import (
     array_namespace,
     dtype_name,
+    is_jax_namespace,
     is_numpy_namespace,
     is_torch_namespace,
     on_accelerator,
@@ -25,6 +26,8 @@ __all__ = ["bounds_for", "enabled", "kernels_for", "pays"]
 _FEW_NUMBERS = 1 << 16
 # Wider rows fall out of the cache in a tile; a library's product is faster then.
 _MOST_COLUMNS = 256
+# Wider rows fill the registers of a program; the products are most of the work then, too.
+_MOST_COLUMNS_OF_JAX = 64
 
 
 def enabled():
@@ -43,10 +46,13 @@ def kernels_for(x, dtype, task):
     None where none has a function of the name ``task``: then take the portable form.
     """
     xp = array_namespace(x=x)
+    module = None
     if is_numpy_namespace(xp):
         module = _for_numpy(x, dtype)
-    else:
-        module = _for_tensors(x, dtype) if is_torch_namespace(xp) else None
+    elif is_torch_namespace(xp):
+        module = _for_tensors(x, dtype)
+    elif is_jax_namespace(xp):
+        module = _for_jax(x, dtype)
     return module if hasattr(module, task) else None
 
 
@@ -69,6 +75,22 @@ def _for_tensors(x, dtype):
     from kmeans_fx._backend.kernels import tensors
 
     return tensors
+
+
+def _for_jax(x, dtype):
+    """For one GPU: the arrays of several would all be brought to each."""
+    few = x.ndim == 2 and x.shape[-1] <= _MOST_COLUMNS_OF_JAX
+    if not (few and dtype_name(dtype) == "float32") or os.environ.get("KMEANS_FX_KERNELS") == "0":
+        return None
+    import jax
+
+    if not (jax.default_backend() == "gpu" and jax.device_count() == 1):
+        return None
+    try:
+        from kmeans_fx._backend.kernels import pallas
+    except ImportError:  # of another version
+        return None
+    return pallas
 
 
 def bounds_for(*arguments):
