@@ -362,6 +362,48 @@ def test_a_device_that_triton_cannot_compile_for_takes_the_portable_form(monkeyp
         kernels._has_triton.cache_clear()
 
 
+@pytest.fixture
+def guest(monkeypatch):
+    """array-api-strict in the place of CuPy, which cannot make an array without a GPU."""
+    import array_api_strict
+
+    cupy = "kmeans_fx._backend.fixed_point.is_cupy_namespace"
+    monkeypatch.setattr(cupy, lambda xp: xp is array_api_strict)
+    return array_api_strict
+
+
+@pytest.mark.parametrize("metric", ["sqeuclidean", "cosine"])
+def test_arrays_of_cupy_are_clustered_as_tensors_on_the_same_memory(guest, calls, metric):
+    x, weights = separated(), torch.arange(400) % 3 + 0.0
+    options = {"metric": metric, "max_iter": MOST_ITERATIONS}
+    expected = kf.kmeans(x, 5, key=3, weights=weights, **options)
+    searches = calls.count((400, 6))
+    rows, shares = (guest.asarray(a.numpy(), copy=False) for a in (x, weights))
+    found = kf.kmeans(rows, 5, key=guest.asarray([0, 3]), weights=shares, **options)
+    assert calls.count((400, 6)) == 2 * searches > 0
+    for ours, theirs in zip(found, expected, strict=True):
+        assert guest.asarray(0).__class__ is type(ours)
+        np.testing.assert_allclose(np.asarray(ours), theirs, rtol=1e-5)
+
+
+def test_only_views_are_handed_over(guest):
+    from kmeans_fx._backend.dlpack import from_tensors, to_tensors
+
+    x = guest.asarray(separated().numpy(), copy=False)
+    key = guest.asarray([1, 1 << 31], dtype=guest.uint32)
+    given = x, None, key
+    rows, nothing, words = to_tensors(given, ("nd", "n", "w"), {"metric": "cosine"})
+    assert rows.data_ptr() == np.asarray(x).ctypes.data
+    assert nothing is None
+    assert words.tolist() == [1, 1 << 31]
+    (back,) = from_tensors(guest, (rows,))
+    assert np.asarray(back).ctypes.data == rows.data_ptr()
+    # Without a kernel nothing is won.
+    assert to_tensors(given, ("nd", "n", "w"), {"metric": "manhattan"}) is None
+    wide = guest.astype(x, guest.float64)
+    assert to_tensors((wide,), ("nd",), {"metric": "cosine"}) is None
+
+
 def test_float32_is_float32_unless_pytorch_was_told_otherwise():
     def precisions():
         seen = launches(lambda: problem(9, 3, 2, torch.float32))
