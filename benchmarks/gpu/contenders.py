@@ -4,6 +4,8 @@ Each makes exactly so many iterations from the given start, or says by a ValueEr
 cannot. A library is imported where it is called.
 """
 
+from functools import cache
+
 
 def kmeans_fx(x, start, max_iter):
     """Float32 as PyTorch was told, which is exactly, and half precision with all digits."""
@@ -87,16 +89,28 @@ def torch_kmeans(x, start, max_iter):
 def ott(x, start, max_iter):
     """Holds an array of n x k."""
     import jax
-    from ott.tools.k_means import k_means
     from torch.utils import dlpack
 
     _one_problem(x)
     if x.shape[0] * start.shape[0] > 1 << 32:
         raise ValueError("needs n x k numbers")
     rows, centroids = (jax.dlpack.from_dlpack(a) for a in (x, start))
+    found = _ott_fit(start.shape[0], max_iter)(rows, centroids)
+    return dlpack.from_dlpack(jax.block_until_ready(found)), None
+
+
+@cache
+def _ott_fit(k, max_iter):
+    """Compiled once; ott-jax would compile anew for every start."""
+    import jax
+    from ott.tools.k_means import k_means
+
     bounds = {"min_iterations": max_iter, "max_iterations": max_iter, "tol": 0.0}
-    result = k_means(rows, start.shape[0], init=lambda *_: centroids, n_init=1, **bounds)
-    return dlpack.from_dlpack(jax.block_until_ready(result.centroids)), None
+
+    def fit(rows, centroids):
+        return k_means(rows, k, init=lambda *_: centroids, n_init=1, **bounds).centroids
+
+    return jax.jit(fit)
 
 
 def faiss(x, start, max_iter):

@@ -4,6 +4,9 @@ A library is imported where it is called. Those whose seeding is a part of their
 begin from random rows, are not here.
 """
 
+import math
+from functools import cache
+
 
 def kmeans_plusplus(x, k, seed):
     """Greedy, with as many trials as scikit-learn's."""
@@ -39,17 +42,21 @@ def torch_kmeans(x, k, seed):
 
 def ott(x, k, seed):
     """Greedy, as ours."""
-    import math
+    import jax
+    from torch.utils import dlpack
 
+    found = _ott_seeding(k)(jax.dlpack.from_dlpack(x), jax.random.key(seed))
+    return dlpack.from_dlpack(jax.block_until_ready(found))
+
+
+@cache
+def _ott_seeding(k):
     import jax
     from ott.geometry.pointcloud import PointCloud
     from ott.tools.k_means import _k_means_plus_plus
-    from torch.utils import dlpack
 
     trials = 2 + int(math.log(k))
-    cloud = PointCloud(jax.dlpack.from_dlpack(x))
-    seeding = jax.jit(lambda cloud, key: _k_means_plus_plus(cloud, k, key, trials))
-    return dlpack.from_dlpack(jax.block_until_ready(seeding(cloud, jax.random.key(seed))))
+    return jax.jit(lambda x, key: _k_means_plus_plus(PointCloud(x), k, key, trials))
 
 
 # The function of every contender, and the module that must be there.

@@ -16,27 +16,25 @@ def iteration(run, x, start, device):
     """Seconds per iteration, and how far the result is from float64.
 
     The time is the slope between a short and a longer run, so that what a call costs once does
-    not count. The first short run compiles.
+    not count.
     """
-    run(x, start, SHORT)
     short, _ = _timed(device, run, x, start, SHORT)
     long, result = _timed(device, run, x, start, LONG)
     return {"seconds": (long - short) / (LONG - SHORT), **judge(x, *result)}
 
 
 def seeding(run, x, start, device):
-    """Seconds of a call, the least of two after a first one; mean inertia over all three."""
+    """Seconds of a call, the least of three; mean inertia over all of them."""
     k, times, inertias = start.shape[0], [], []
     for turn in range(3):
         seconds, centroids = _timed(device, run, x, k, SEED + turn)
         times.append(seconds)
         inertias.append(judge(x, centroids, None)["inertia"])
-    return {"seconds": min(times[1:]), "inertia": sum(inertias) / len(inertias)}
+    return {"seconds": min(times), "inertia": sum(inertias) / len(inertias)}
 
 
 def fit(run, x, start, device):
     """Steps, seconds and inertia of ever longer fits, everything that a call costs included."""
-    run(x, start, SHORT)
     path = []
     for steps in STEPS:
         seconds, result = _timed(device, run, x, start, steps)
@@ -58,6 +56,8 @@ def workloads_of(name):
 
 
 def _timed(device, run, *arguments):
+    """Seconds and result of a second call: the first one may compile."""
+    run(*arguments)
     wait(device)
     begin = time.perf_counter()
     result = run(*arguments)
