@@ -123,3 +123,25 @@ def test_a_graph_holds_a_pass():
         found = tensors.assign(x, origin, packed, None)
     graph.replay()
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_blocks_of_the_host_are_copied_while_the_gpu_works():
+    x = rows(400_000, 64).cpu().numpy()
+    options = {"key": 0, "max_iter": 3, "block_rows": 50_000}
+    expected = kf.kmeans_blocks(x, 300, **options)
+    found = kf.kmeans_blocks(x, 300, device="cuda", **options)
+    assert found.centroids.is_cuda
+    torch.testing.assert_close(
+        found.inertia.cpu(), torch.asarray(expected.inertia), rtol=1e-4, atol=0
+    )
+
+    kinds = [torch.profiler.ProfilerActivity.CUDA]
+    with torch.profiler.profile(activities=kinds) as profile:
+        kf.kmeans_blocks(x, 300, device="cuda", **options)
+        torch.cuda.synchronize()
+    spans = [(e.name, e.time_range.start, e.time_range.end) for e in profile.events()]
+    copies = [span for span in spans if "HtoD" in span[0] and "Pinned" in span[0]]
+    work = [span for span in spans if "Mem" not in span[0]]
+    assert copies
+    overlaps = [any(a < end and start < b for _, a, b in work) for _, start, end in copies]
+    assert sum(overlaps) > len(copies) / 2
