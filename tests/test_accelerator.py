@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import kmeans_fx as kf
-from kmeans_fx._backend import namespace
+from kmeans_fx._backend import loop, namespace, transform
 from kmeans_fx._backend.blocks import rows_per_block
 from kmeans_fx._backend.loop import while_loop
 from kmeans_fx._backend.namespace import on_accelerator
@@ -126,6 +126,24 @@ def test_a_loop_of_a_known_length_is_not_looked_at(apart, steps):
     assert apart(lambda: count(max_steps=100)).count == steps
     turn, looks = apart(lambda: reads(lambda: count(max_steps=steps, min_steps=steps)))
     assert (turn.count, looks) == (steps, 0)
+
+
+@pytest.mark.parametrize("empty", ["keep", "merge", "split", "farthest"])
+def test_a_fit_in_a_graph_makes_all_its_steps_and_ends_where_the_other_does(
+    apart, monkeypatch, empty
+):
+    x = noise(100)
+    start = torch.cat((x[:4], 100.0 + x[:1]))
+
+    def fit():
+        return kf.lloyd(x, start, empty=empty, max_iter=9, tol=1e-3)
+
+    expected = fit()
+    for module in (loop, transform):
+        monkeypatch.setattr(module, "is_captured", lambda array: True)
+    found, number = apart(lambda: reads(fit))
+    assert number == 0
+    assert_same(found, expected)
 
 
 class Engine:

@@ -33,7 +33,7 @@ def test_kernels_are_used():
 
 
 @pytest.mark.parametrize("dtype", REALS)
-@pytest.mark.parametrize("d", [1, 3, 16, 100, 1000, 4096])
+@pytest.mark.parametrize("d", [1, 3, 16, 100, 1000, 8192])
 def test_labels_sums_and_inertia_are_those_of_float64_on_the_cpu(dtype, d):
     x = rows(5000, d, dtype)
     start = x[:70]
@@ -123,6 +123,27 @@ def test_a_graph_holds_a_pass():
         found = tensors.assign(x, origin, packed, None)
     graph.replay()
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_a_graph_holds_a_fit_and_gives_that_of_the_rows_of_its_replay():
+    x = rows(10_000, 16)
+    other = rows(10_000, 16, seed=1)
+    expected = kf.lloyd(other, other[:50], max_iter=7, empty="keep")
+    kf.lloyd(x, x[:50], max_iter=7, empty="keep")  # compiles
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        found = kf.lloyd(x, x[:50], max_iter=7, empty="keep")
+    x.copy_(other)
+    graph.replay()
+    assert all(torch.equal(a, b) for a, b in zip(found[:5], expected[:5], strict=True))
+
+
+@pytest.mark.parametrize("d", [3, 100])
+def test_float64_takes_the_portable_form(d):
+    x = rows(5000, d, torch.float64)
+    assert kernels_for(x, x.dtype, "assign") is None
+    found, expected = (kf.lloyd(a, a[:70], max_iter=5) for a in (x, x.cpu()))
+    torch.testing.assert_close(found.centroids.cpu(), expected.centroids, rtol=1e-9, atol=1e-9)
 
 
 def test_blocks_of_the_host_are_copied_while_the_gpu_works():

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kmeans_fx as kf
-from kmeans_fx._backend import blocks, fixed_point
+from kmeans_fx._backend import blocks, fixed_point, kernels
 from kmeans_fx._backend.kernels import kernels_for
 from kmeans_fx._backend.nearest import nearest, score_table
 
@@ -35,6 +36,7 @@ pytestmark = pytest.mark.backend("jax")
 def on_gpu(monkeypatch):
     """Programs are made as for a machine with a GPU; none that was made before is used."""
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    monkeypatch.setattr(kernels, "_is_recent", lambda: True)
     for made in (fixed_point._jax_program, fixed_point._jax_open):
         made.cache_clear()
     yield
@@ -109,6 +111,18 @@ def test_who_has_a_kernel(monkeypatch, on_gpu):
     assert kernels_for(x, x.dtype, "nearest") is None
     monkeypatch.undo()
     assert kernels_for(x, x.dtype, "nearest") is None
+
+
+class Device(NamedTuple):
+    compute_capability: str
+
+
+@pytest.mark.parametrize(
+    ("generation", "able"), [("7.5", False), ("8.0", True), ("10.0", True), ("gfx90a", False)]
+)
+def test_older_gpus_and_those_of_others_have_no_kernel(monkeypatch, generation, able):
+    monkeypatch.setattr(jax, "local_devices", lambda: [Device(generation)])
+    assert kernels._is_recent() is able
 
 
 def test_another_version_of_jax_takes_the_portable_form(monkeypatch, on_gpu):

@@ -18,7 +18,7 @@ from kmeans_fx._backend.namespace import (
     is_torch_namespace,
     on_accelerator,
 )
-from kmeans_fx._backend.transform import is_concrete, tracks_gradients
+from kmeans_fx._backend.transform import tracks_gradients
 
 __all__ = ["bounds_for", "enabled", "kernels_for", "pays"]
 
@@ -28,6 +28,7 @@ _FEW_NUMBERS = 1 << 16
 _MOST_COLUMNS = 256
 # Wider rows fill the registers of a program; the products are most of the work then, too.
 _MOST_COLUMNS_OF_JAX = 64
+_FIRST_GENERATION = 8.0
 
 
 def enabled():
@@ -68,7 +69,7 @@ def _for_tensors(x, dtype):
     """For a GPU; its tensors may be in half precision, whose sums are kept as ``dtype``."""
     if not on_accelerator(x) or os.environ.get("KMEANS_FX_KERNELS") == "0":
         return None
-    if not (dtype_name(dtype) == "float32" and is_concrete(x)) or tracks_gradients(x):
+    if dtype_name(dtype) != "float32" or tracks_gradients(x):
         return None
     if not _has_triton(x.device):
         return None
@@ -84,13 +85,21 @@ def _for_jax(x, dtype):
         return None
     import jax
 
-    if not (jax.default_backend() == "gpu" and jax.device_count() == 1):
+    if not (jax.default_backend() == "gpu" and jax.device_count() == 1 and _is_recent()):
         return None
     try:
         from kmeans_fx._backend.kernels import pallas
     except ImportError:  # of another version
         return None
     return pallas
+
+
+def _is_recent():
+    """Whether JAX's Triton compiles for the GPU: of NVIDIA, and of 2020 or later."""
+    import jax
+
+    generation = getattr(jax.local_devices()[0], "compute_capability", "")
+    return generation.replace(".", "").isdigit() and float(generation) >= _FIRST_GENERATION
 
 
 def bounds_for(*arguments):
