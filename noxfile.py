@@ -85,11 +85,12 @@ def tests(session, backend):
 
 @nox.session
 def triton(session):
-    """Tests of the kernels for a GPU by Triton's interpreter, on a CPU; not in the default run."""
-    install(session, "-e", ".[numpy,torch]", group="test", also=["triton"])
-    session.env.update(TRITON_INTERPRET="1", OMP_NUM_THREADS="1")
-    files = ["tests/test_triton.py", "tests/test_accelerator.py"]
-    session.run("python", "-m", "pytest", "--backend=torch", "-n", "2", *files, *session.posargs)
+    """Tests of what is for a GPU by interpreters, on a CPU; not in the default run."""
+    install(session, "-e", ".[jax,numpy,torch]", group="test", also=["triton"])
+    session.env.update(QUICK_COMPILATION, TRITON_INTERPRET="1", OMP_NUM_THREADS="1")
+    files = [f"tests/test_{name}.py" for name in ("triton", "pallas", "accelerator")]
+    libraries = ["--backend=jax,torch", "-n", "2"]
+    session.run("python", "-m", "pytest", *libraries, *files, *session.posargs)
 
 
 @nox.session

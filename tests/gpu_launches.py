@@ -1,7 +1,8 @@
 """What the kernels for a GPU are launched with, seen without one: sizes, and machine code.
 
 ``python tests/gpu_launches.py 90`` compiles every launch of some problems for that generation
-of GPUs and prints a line of JSON for each. Triton must not interpret for that.
+of GPUs and prints a line of JSON for each; with the names of files it compiles the code in
+those. Triton must not interpret for that.
 """
 
 import json
@@ -62,9 +63,7 @@ def problem(n, d, k, dtype):
 
 
 def compiled(launch, generation):
-    """Bytes of shared memory, registers of a thread, and bytes that did not fit into those."""
-    import triton
-    from triton.backends.compiler import GPUTarget
+    """`built` of a launch."""
     from triton.compiler import ASTSource
 
     kernel, _, named, options = launch
@@ -79,12 +78,41 @@ def compiled(launch, generation):
     }
     source = ASTSource(kernel, signature, constexprs=constant, attrs=aligned)
     how = {name: options[name] for name in ("num_warps", "num_stages") if name in options}
+    return {"kernel": kernel.__name__} | built(source, generation, how)
+
+
+def built(source, generation, how):
+    """Bytes of shared memory, registers of a thread, and bytes that did not fit into those."""
+    import triton
+    from triton.backends.compiler import GPUTarget
+
     result = triton.compile(source, target=GPUTarget("cuda", generation, 32), options=how)
     registers, spilled = _assembled(triton, result.asm["ptx"], generation)
-    return {"kernel": kernel.__name__, "shared": result.metadata.shared} | {
-        "registers": registers,
-        "spilled": spilled,
-    }
+    return {"shared": result.metadata.shared, "registers": registers, "spilled": spilled}
+
+
+def code_of_jax(lowered):
+    """Triton's code of the kernel in a program of JAX that is lowered for a GPU."""
+    from jax._src.interpreters import mlir
+    from jax._src.lib.mlir import ir
+    from jax._src.pallas.triton.lowering import tt_dialect
+
+    def operations(parent):
+        for block in (block for region in parent.regions for block in region):
+            for operation in block:
+                yield operation
+                yield from operations(operation.operation)
+
+    def has_code(operation):
+        return "mhlo.backend_config" in operation.attributes
+
+    program = lowered.compiler_ir("stablehlo").operation
+    (kernel,) = (operation for operation in operations(program) if has_code(operation))
+    code = ir.StringAttr(kernel.attributes["mhlo.backend_config"]["ir"]).value_bytes
+    context = mlir.make_ir_context()
+    tt_dialect.register_dialect(context)
+    with context:
+        return ir.Module.parse(code).operation.get_asm()
 
 
 def _kind(value):
@@ -107,8 +135,12 @@ def _assembled(triton, code, generation):
     return int(registers), int(re.search(r"(\d+) bytes spill stores", told).group(1))
 
 
-def main(generation):
-    """Compile for all dtypes, rows that fit a tile and rows that do not."""
+def main(generation, *files):
+    """Compile the files, or for all dtypes, rows that fit a tile and rows that do not."""
+    for file in files:
+        print(json.dumps(built(file, generation, {"num_warps": 4, "num_stages": 2})), flush=True)
+    if files:
+        return
     sizes = [(300, d, 200, t) for t in (torch.float32, torch.bfloat16) for d in (16, 256)]
     few = [(300, d, k, torch.float32) for d, k in ((3, 64), (16, 100), (32, 64))]
     for size in [*sizes, *few, (300, 3, 7, torch.float16)]:
@@ -117,4 +149,4 @@ def main(generation):
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), *sys.argv[2:])

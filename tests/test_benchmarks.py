@@ -147,17 +147,25 @@ def gpu_run(monkeypatch):
 
     ours = {name: own for name, own in run.CONTENDERS.items() if name == "kmeans_fx"}
     monkeypatch.setattr(run, "CONTENDERS", {**ours, "nobody": (None, "a_module_of_nobody")})
+    monkeypatch.setattr(run, "SEEDINGS", {})
     return run
 
 
 @pytest.mark.backend("torch")
 def test_the_gpu_benchmark_runs_on_tiny_workloads(gpu_run, capsys):
+    from benchmarks.gpu.workloads import WORKLOADS
+
     lines = gpu_run.main(quick=True)
-    assert [line["workload"] for line in lines] == [w.name for w in gpu_run.WORKLOADS]
-    for line in lines:
+    assert [line["workload"] for line in lines] == [w.name for w in WORKLOADS]
+    for line, workload in zip(lines, WORKLOADS, strict=True):
         assert "reason" not in line
+        if workload.task == "fit":
+            inertias = [inertia for _, _, inertia in line["path"]]
+            assert all(b <= 1.01 * a for a, b in pairwise(inertias))
+            continue
         assert line["inertia"] > 0
-        assert line["wrong"] < 0.02  # of rows, near a tie in half precision
+        if workload.task == "iteration":
+            assert line["wrong"] < 0.02  # of rows, near a tie in half precision
     printed = capsys.readouterr().out
     assert "not installed: nobody" in printed
     assert "an iteration takes at least" in printed.splitlines()[-5]
@@ -167,6 +175,24 @@ def test_the_gpu_benchmark_runs_on_tiny_workloads(gpu_run, capsys):
 def test_a_contender_on_the_gpu_that_takes_too_long_keeps_what_it_has(gpu_run):
     lines = gpu_run._measured("kmeans_fx", "cpu", quick=True, limit=0.01)
     assert {line["reason"] for line in lines} == {"no time left"}
+
+
+def test_a_fit_counts_from_the_first_that_is_as_good_as_the_best_of_all():
+    from benchmarks.gpu.tables import _fits
+
+    path = [(5, 1.0, 12.0), (10, 1.5, 10.005), (20, 2.5, 10.0)]
+    far = [(5, 0.1, 12.0), (10, 0.2, 11.0)]
+    lines = [{"contender": "one", "path": path}, {"contender": "other", "path": far}]
+    lines.append({"contender": "third", "reason": "no time left"})
+    assert [cells[1:3] for cells in _fits(lines)] == [("1.5", "10"), ("-", "10"), ("-", "-")]
+
+
+def test_the_floor_of_a_seeding():
+    from benchmarks.gpu.workloads import Workload
+
+    able = {"bandwidth": 1e9, "float32": 1e12, "bfloat16": 1e13}
+    seeding = Workload("", 1000, 10, 500, task="seeding")
+    assert seeding.floor(able) == pytest.approx(499 * 44 * 1000 / 1e9)
 
 
 def test_the_floor_of_an_iteration():

@@ -33,7 +33,7 @@ def test_kernels_are_used():
 
 
 @pytest.mark.parametrize("dtype", REALS)
-@pytest.mark.parametrize("d", [1, 3, 16, 100, 1000, 4096])
+@pytest.mark.parametrize("d", [1, 3, 16, 100, 1000, 8192])
 def test_labels_sums_and_inertia_are_those_of_float64_on_the_cpu(dtype, d):
     x = rows(5000, d, dtype)
     start = x[:70]
@@ -123,3 +123,46 @@ def test_a_graph_holds_a_pass():
         found = tensors.assign(x, origin, packed, None)
     graph.replay()
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_a_graph_holds_a_fit_and_gives_that_of_the_rows_of_its_replay():
+    x = rows(10_000, 16)
+    other = rows(10_000, 16, seed=1)
+    expected = kf.lloyd(other, other[:50], max_iter=7, empty="keep")
+    kf.lloyd(x, x[:50], max_iter=7, empty="keep")  # compiles
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        found = kf.lloyd(x, x[:50], max_iter=7, empty="keep")
+    x.copy_(other)
+    graph.replay()
+    assert all(torch.equal(a, b) for a, b in zip(found[:5], expected[:5], strict=True))
+
+
+@pytest.mark.parametrize("d", [3, 100])
+def test_float64_takes_the_portable_form(d):
+    x = rows(5000, d, torch.float64)
+    assert kernels_for(x, x.dtype, "assign") is None
+    found, expected = (kf.lloyd(a, a[:70], max_iter=5) for a in (x, x.cpu()))
+    torch.testing.assert_close(found.centroids.cpu(), expected.centroids, rtol=1e-9, atol=1e-9)
+
+
+def test_blocks_of_the_host_are_copied_while_the_gpu_works():
+    x = rows(400_000, 64).cpu().numpy()
+    options = {"key": 0, "max_iter": 3, "block_rows": 50_000}
+    expected = kf.kmeans_blocks(x, 300, **options)
+    found = kf.kmeans_blocks(x, 300, device="cuda", **options)
+    assert found.centroids.is_cuda
+    torch.testing.assert_close(
+        found.inertia.cpu(), torch.asarray(expected.inertia), rtol=1e-4, atol=0
+    )
+
+    kinds = [torch.profiler.ProfilerActivity.CUDA]
+    with torch.profiler.profile(activities=kinds) as profile:
+        kf.kmeans_blocks(x, 300, device="cuda", **options)
+        torch.cuda.synchronize()
+    spans = [(e.name, e.time_range.start, e.time_range.end) for e in profile.events()]
+    copies = [span for span in spans if "HtoD" in span[0] and "Pinned" in span[0]]
+    work = [span for span in spans if "Mem" not in span[0]]
+    assert copies
+    overlaps = [any(a < end and start < b for _, a, b in work) for _, start, end in copies]
+    assert sum(overlaps) > len(copies) / 2

@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kmeans_fx as kf
-from kmeans_fx._backend import kernels, namespace
+from kmeans_fx._backend import fixed_point, kernels, loop, namespace, transform
 from kmeans_fx._backend.kernels import kernels_for
+from kmeans_fx.algorithms._options import check_options
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("triton", reason="Triton is not installed: see `nox -s triton`")
@@ -362,24 +363,110 @@ def test_a_device_that_triton_cannot_compile_for_takes_the_portable_form(monkeyp
         kernels._has_triton.cache_clear()
 
 
+@pytest.fixture
+def guest(monkeypatch):
+    """array-api-strict in the place of CuPy, which cannot make an array without a GPU."""
+    import array_api_strict
+
+    cupy = "kmeans_fx._backend.fixed_point.is_cupy_namespace"
+    monkeypatch.setattr(cupy, lambda xp: xp is array_api_strict)
+    return array_api_strict
+
+
+@pytest.mark.parametrize("metric", ["sqeuclidean", "cosine"])
+def test_arrays_of_cupy_are_clustered_as_tensors_on_the_same_memory(guest, calls, metric):
+    x, weights = separated(), torch.arange(400) % 3 + 0.0
+    options = {"metric": metric, "max_iter": MOST_ITERATIONS}
+    expected = kf.kmeans(x, 5, key=3, weights=weights, **options)
+    searches = calls.count((400, 6))
+    rows, shares = (guest.asarray(a.numpy(), copy=False) for a in (x, weights))
+    found = kf.kmeans(rows, 5, key=guest.asarray([0, 3]), weights=shares, **options)
+    assert calls.count((400, 6)) == 2 * searches > 0
+    for ours, theirs in zip(found, expected, strict=True):
+        assert guest.asarray(0).__class__ is type(ours)
+        np.testing.assert_allclose(np.asarray(ours), theirs, rtol=1e-5)
+
+
+def test_only_views_are_handed_over(guest):
+    from kmeans_fx._backend.dlpack import from_tensors, to_tensors
+
+    x = guest.asarray(separated().numpy(), copy=False)
+    key = guest.asarray([1, 1 << 31], dtype=guest.uint32)
+    given = x, None, key
+    rows, nothing, words = to_tensors(given, ("nd", "n", "w"), {"metric": "cosine"})
+    assert rows.data_ptr() == np.asarray(x).ctypes.data
+    assert nothing is None
+    assert words.tolist() == [1, 1 << 31]
+    (back,) = from_tensors(guest, (rows,))
+    assert np.asarray(back).ctypes.data == rows.data_ptr()
+    # Without a kernel nothing is won.
+    assert to_tensors(given, ("nd", "n", "w"), {"metric": "manhattan"}) is None
+    wide = guest.astype(x, guest.float64)
+    assert to_tensors((wide,), ("nd",), {"metric": "cosine"}) is None
+
+
 def test_float32_is_float32_unless_pytorch_was_told_otherwise():
-    def precisions():
-        seen = launches(lambda: problem(9, 3, 2, torch.float32))
-        return {options.get("PRECISION") for *_, options in seen}
+    def precisions(d):
+        seen = launches(lambda: problem(9, d, 2, torch.float32))
+        return {options["PRECISION"] for *_, options in seen if "PRECISION" in options}
 
     assert torch.get_float32_matmul_precision() == "highest"
-    assert precisions() == {"ieee", None}
-    torch.set_float32_matmul_precision("high")
     try:
-        assert precisions() == {"tf32x3", None}
+        for told, meant in (("highest", "ieee"), ("high", "tf32x3"), ("medium", "tf32")):
+            torch.set_float32_matmul_precision(told)
+            assert precisions(3) == precisions(3000) == {meant}
     finally:
         torch.set_float32_matmul_precision("highest")
+
+
+@pytest.mark.parametrize("dtype", REALS)
+def test_rows_of_many_columns_are_read_in_parts(dtype):
+    x = torch.asarray(np.random.default_rng(0).integers(-3, 4, size=(5, 8192))).to(dtype)
+    labels = tensors.assign(x, torch.zeros(8192), tensors.pack(x[:3].float()), None)[0]
+    assert torch.equal(labels, torch.cdist(x.double(), x[:3].double()).argmin(1))
+    seen = launches(lambda: problem(5, 8192, 3, dtype))
+    widths = {options["BLOCK_D"] for *_, options in seen}
+    assert max(widths) <= 128
 
 
 def test_a_batch_of_many_members_is_one_long_axis():
     x = torch.zeros((70_000, 2, 3))
     seen = launches(lambda: tensors._nearest(x, x[:, 0], x, x[..., 0]))
     assert [grid for _, grid, *_ in seen] == [(70_000,)]
+
+
+FIT = "kmeans_fx.algorithms.lloyd._fit", "kmeans_fx._sampling.choose_kmeans_plusplus"
+
+
+@pytest.mark.parametrize("empty", ["keep", "merge", "split"])
+def test_a_graph_can_hold_a_fit(monkeypatch, empty):
+    """Tensors without values tell that none is read, and that none comes from the host."""
+    places = set()
+
+    class Places(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            result = function(*args, **(kwargs or {}))
+            leaves = torch.utils._pytree.tree_leaves((args, kwargs, result))
+            places.update(leaf.device.type for leaf in leaves if torch.is_tensor(leaf))
+            return result
+
+    monkeypatch.setattr(kernels, "_has_triton", lambda place: True)
+    for module in (loop, transform):
+        monkeypatch.setattr(module, "is_captured", lambda array: True)
+    x, centroids, key = (torch.empty(s, device="meta") for s in ((1000, 40), (150, 40), (2,)))
+    options = check_options(x, "sqeuclidean", 3, 0, empty, 0, "auto", None, None, None, False)
+    fields = tuple(sorted(options.crossing().items()))
+    seeding = (("k", 9), ("metric", "sqeuclidean"), ("n_trials", 4))
+    with Places():
+        kf.lloyd(x, centroids, empty=empty)  # its checks
+        seen = launches(
+            lambda: (
+                fixed_point.call(FIT[0], (True, True, *(False,) * 3), fields, [x, centroids]),
+                fixed_point.call(FIT[1], (True, False, True), seeding, [x, key.long()]),
+            )
+        )
+    assert {kernel.__name__ for kernel, *_ in seen} >= {"nearest", "segment_sums", "own_squares"}
+    assert places == {"meta"}
 
 
 @pytest.mark.parametrize("generation", [80, 90, 100])

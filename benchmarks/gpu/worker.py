@@ -5,62 +5,18 @@
 
 import json
 import sys
-import time
 import warnings
 
-from .contenders import CONTENDERS
-from .peaks import wait
-from .workloads import WORKLOADS
-
-SHORT, LONG = 2, 7
-SAMPLE = 20_000  # rows by which a result is judged
-
-
-def measure(run, x, start, device):
-    """Seconds per iteration, and how far the result is from float64.
-
-    The time is the slope between a short and a longer run, so that what a call costs once does
-    not count. The first short run compiles.
-    """
-    run(x, start, SHORT)
-    times = []
-    for steps in (SHORT, LONG):
-        wait(device)
-        begin = time.perf_counter()
-        result = run(x, start, steps)
-        wait(device)
-        times.append(time.perf_counter() - begin)
-    seconds = (times[1] - times[0]) / (LONG - SHORT)
-    return {"seconds": seconds, **judge(x, *result)}
-
-
-def judge(x, centroids, labels):
-    """Judge rows of the first problem in float64: mean inertia, share of labels not nearest."""
-    import torch
-
-    if x.ndim == 3:
-        x, centroids, labels = x[0], centroids[0], None if labels is None else labels[0]
-    step = max(1, x.shape[0] // SAMPLE)
-    rows, centroids = x[::step].double(), centroids.double()
-    nearest = torch.cat([_squares(part, centroids).min(1).values for part in rows.split(1024)])
-    told = {"inertia": float(nearest.mean())}
-    if labels is not None:
-        own = ((rows - centroids[labels[::step].long()]) ** 2).sum(1)
-        told["wrong"] = float((own > nearest * (1 + 1e-6) + 1e-12).double().mean())
-    return told
-
-
-def _squares(rows, centroids):
-    scores = (centroids**2).sum(1) - 2 * rows @ centroids.T
-    return scores + (rows**2).sum(1, keepdim=True)
+from .tasks import TASKS, workloads_of
 
 
 def main(name, device, quick):
-    """Measure one contender on all workloads."""
+    """Measure one contender on all workloads that it has a function for."""
     warnings.simplefilter("ignore")
-    run, _ = CONTENDERS[name]
-    for workload in WORKLOADS:
+    for workload in workloads_of(name):
         line = {"workload": workload.name}
+        measure, functions = TASKS[workload.task]
+        run, _ = functions[name]
         try:
             size = workload.small() if quick else workload
             line |= measure(run, *size.make(device), device)

@@ -25,6 +25,7 @@ from kmeans_fx._backend.members import broadcast_shapes, map_members
 from kmeans_fx._backend.namespace import (
     array_namespace,
     device,
+    is_cupy_namespace,
     is_jax_namespace,
     is_numpy_namespace,
     is_torch_namespace,
@@ -136,6 +137,12 @@ def opaque(name, arrays, options):
         outputs = run_on_host(name, present, options, given)
         run = _placed(name, present, _jax_program(name, present, options, enabled()))
         return outputs or tuple(run(*given))
+    if is_cupy_namespace(xp):
+        from kmeans_fx._backend.dlpack import from_tensors, to_tensors
+
+        tensors = to_tensors(arrays, _cores(name), options)
+        if tensors is not None:
+            return from_tensors(xp, opaque(name, tensors, options))
     return _in_the_open(name, arrays, options)
 
 

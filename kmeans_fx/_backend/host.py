@@ -17,6 +17,7 @@ from kmeans_fx._backend.namespace import (
 from kmeans_fx._backend.transform import is_concrete
 
 __all__ = [
+    "METRICS",
     "by_foreign_call",
     "from_numpy",
     "has_foreign_kernels",
@@ -27,14 +28,14 @@ __all__ = [
 ]
 
 # The metrics whose distances the kernels compute.
-_METRICS = ("cosine", "euclidean", "sqeuclidean")
+METRICS = ("cosine", "euclidean", "sqeuclidean")
 # Half precision is widened block by block, which PyTorch and JAX do faster than NumPy.
 _DTYPES = ("float32", "float64")
 
 
 def has_kernels(arrays, options):
     """Whether there are kernels for a program's call, and enough rows to use them."""
-    return dict(options).get("metric") in _METRICS and _is_large(arrays[0]) and enabled()
+    return dict(options).get("metric") in METRICS and _is_large(arrays[0]) and enabled()
 
 
 def suits_numpy(arrays):

@@ -9,6 +9,7 @@ from kmeans_fx._backend.namespace import (
     on_accelerator,
 )
 from kmeans_fx._backend.sharding import as_varying, as_varying_alike
+from kmeans_fx._backend.transform import is_captured
 
 __all__ = ["cond", "repeat", "select", "while_loop"]
 
@@ -149,7 +150,7 @@ def _while_torch(running, step, state, max_steps):
 
 
 def _while_masked(running, step, state, max_steps):
-    """PyTorch under torch.vmap, where no value can be read: always ``max_steps`` steps."""
+    """PyTorch under vmap or capture, where no value can be read: always ``max_steps`` steps."""
     del running
     for _ in range(max_steps):
         state = step(state)
@@ -162,7 +163,7 @@ def _readable(array):
     from torch import compiler
     from torch._C import _functorch
 
-    if compiler.is_compiling():
+    if compiler.is_compiling() or is_captured(array):
         return False
     # Transforms nest: a batch may hide below the wrapper of a gradient.
     while _functorch.is_functorch_wrapped_tensor(array):

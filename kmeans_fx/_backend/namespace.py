@@ -13,6 +13,7 @@ __all__ = [
     "dtype_name",
     "has_numpy",
     "index_dtype",
+    "is_cupy_namespace",
     "is_jax_namespace",
     "is_numpy_namespace",
     "is_torch_namespace",
@@ -44,6 +45,11 @@ def is_torch_namespace(xp):
 def is_jax_namespace(xp):
     """Whether ``xp`` is JAX."""
     return xp.__name__ == "jax.numpy"
+
+
+def is_cupy_namespace(xp):
+    """Whether ``xp`` is CuPy."""
+    return xp.__name__ in ("array_api_compat.cupy", "cupy")
 
 
 def _is_torch(array):

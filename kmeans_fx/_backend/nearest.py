@@ -8,6 +8,7 @@ Ties go to the first centroid.
 from math import prod
 from threading import local
 
+from kmeans_fx._backend.kernels import kernels_for
 from kmeans_fx._backend.namespace import (
     array_namespace,
     device,
@@ -130,6 +131,17 @@ def _first_minimum(scores):
 
 
 def _nearest_jax(rows, operand, bias):
+    """JAX: by a kernel where there is one and code is made for a GPU."""
+    kernels = kernels_for(rows, rows.dtype, "nearest")
+    if kernels is None:
+        return _nearest_xla(rows, operand, bias)
+    from jax import lax
+
+    bodies = {"cuda": kernels.nearest, "default": _nearest_xla}
+    return lax.platform_dependent(rows, operand, bias, **bodies)
+
+
+def _nearest_xla(rows, operand, bias):
     """JAX: scores as (k, rows) and plain minima; XLA's argmin is 3-4 times slower."""
     from jax import lax
     from jax import numpy as jnp

@@ -11,6 +11,7 @@ from kmeans_fx._backend.namespace import (
 
 __all__ = [
     "as_given",
+    "is_captured",
     "is_concrete",
     "jit",
     "quiet",
@@ -33,7 +34,7 @@ def stop_gradient(array):
 
 
 def is_concrete(array):
-    """Whether Python may read the values: not under jit, vmap, grad or compile."""
+    """Whether Python may read the values: not under jit, vmap, grad, compile or capture."""
     xp = array_namespace(array=array)
     if is_jax_namespace(xp):
         from jax.core import Tracer
@@ -42,8 +43,17 @@ def is_concrete(array):
     if is_torch_namespace(xp):
         from torch import compiler
 
-        return not compiler.is_compiling() and not _in_functorch()
+        return not (compiler.is_compiling() or _in_functorch() or is_captured(array))
     return True
+
+
+def is_captured(array):
+    """Whether work on the tensor goes to a CUDA graph, which runs later: nothing can be read."""
+    if not array.is_cuda:
+        return False
+    from torch import cuda
+
+    return cuda.is_current_stream_capturing()
 
 
 def tracks_gradients(*arrays):

@@ -50,18 +50,35 @@ def join(merge, first, second):
     return merge(first, second)
 
 
-def local_sweep(read):
-    """The engine on this machine; ``read()`` iterates over the blocks."""
+def local_sweep(read, device=None):
+    """The engine on this machine; ``read()`` iterates over the blocks, which go to ``device``."""
+    staging = None if device is None else _staging(device)
 
     def sweep(function, own, *args, merge):
         outputs, total = [], None
-        for block in read_ahead(iter(read())):
+        for block in _arriving(read(), staging):
             output = visit(function, block, None if own is None else own[block.number], *args)
             total = join(merge, total, output.total)
             outputs.append(Swept(output.kept, None))
         return outputs, total
 
     return sweep
+
+
+def _staging(device):
+    from kmeans_fx._backend.staging import Staging
+
+    return Staging(device)
+
+
+def _arriving(blocks, staging):
+    """The blocks, of which the next one is read, and sent, while one is used."""
+    if staging is None:
+        yield from read_ahead(iter(blocks))
+        return
+    sent = ((block.number, staging.send(block.rows, block.weights)) for block in blocks)
+    for number, arrays in read_ahead(sent):
+        yield Block(number, *staging.receive(arrays))
 
 
 def read_ahead(items):

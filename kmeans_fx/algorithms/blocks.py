@@ -27,6 +27,7 @@ def kmeans_blocks(
     block_rows=None,
     labels=False,
     checkpoint=None,
+    device=None,
 ):
     """`kmeans` of rows that are read block by block: the same algorithm, out of core.
 
@@ -69,6 +70,10 @@ def kmeans_blocks(
         A file that holds the state of the fit after every iteration, in NumPy's NPZ format.
         If it is there the fit goes on from it, with the same result as if it had never
         stopped. It is replaced as a whole, so that it is always whole.
+    device : torch.device or str, optional
+        Where to work on the blocks, if that is not where they are: blocks of NumPy or
+        PyTorch come as tensors on this device, copied from pinned memory while the block
+        before is worked on. Results are on it, too.
 
     Returns
     -------
@@ -106,7 +111,7 @@ def kmeans_blocks(
     array([ 0.5, 11. ])
     """
     options = block_options(metric, max_iter, tol, empty, chunk_size, callback, history)
-    sweep = local_sweep(block_reader(blocks, weights, block_rows))
+    sweep = local_sweep(block_reader(blocks, weights, block_rows), device)
     result, outputs = fit_blocks(
         sweep,
         k,

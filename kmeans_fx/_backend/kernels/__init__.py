@@ -2,7 +2,8 @@
 
 Everything has a portable form with equal results. Kernels for a CPU take NumPy arrays, compiled
 by Numba or, where it is not there, as array programs; arrays of other libraries on a CPU come as
-views of the same memory (`kmeans_fx._backend.host`). Those for a GPU take tensors of PyTorch.
+views of the same memory (`kmeans_fx._backend.host`). Those for a GPU take tensors of PyTorch, or
+arrays of JAX.
 """
 
 import os
@@ -13,11 +14,12 @@ from math import prod
 from kmeans_fx._backend.namespace import (
     array_namespace,
     dtype_name,
+    is_jax_namespace,
     is_numpy_namespace,
     is_torch_namespace,
     on_accelerator,
 )
-from kmeans_fx._backend.transform import is_concrete, tracks_gradients
+from kmeans_fx._backend.transform import tracks_gradients
 
 __all__ = ["bounds_for", "enabled", "kernels_for", "pays"]
 
@@ -25,6 +27,9 @@ __all__ = ["bounds_for", "enabled", "kernels_for", "pays"]
 _FEW_NUMBERS = 1 << 16
 # Wider rows fall out of the cache in a tile; a library's product is faster then.
 _MOST_COLUMNS = 256
+# Wider rows fill the registers of a program; the products are most of the work then, too.
+_MOST_COLUMNS_OF_JAX = 64
+_FIRST_GENERATION = 8.0
 
 
 def enabled():
@@ -47,10 +52,13 @@ def kernels_for(x, dtype, task):
     None where none has a function of the name ``task``: then take the portable form.
     """
     xp = array_namespace(x=x)
+    module = None
     if is_numpy_namespace(xp):
         module = _for_numpy(x, dtype)
-    else:
-        module = _for_tensors(x, dtype) if is_torch_namespace(xp) else None
+    elif is_torch_namespace(xp):
+        module = _for_tensors(x, dtype)
+    elif is_jax_namespace(xp):
+        module = _for_jax(x, dtype)
     return module if hasattr(module, task) else None
 
 
@@ -72,13 +80,37 @@ def _for_tensors(x, dtype):
     """For a GPU; its tensors may be in half precision, whose sums are kept as ``dtype``."""
     if not on_accelerator(x) or os.environ.get("KMEANS_FX_KERNELS") == "0":
         return None
-    if not (dtype_name(dtype) == "float32" and is_concrete(x)) or tracks_gradients(x):
+    if dtype_name(dtype) != "float32" or tracks_gradients(x):
         return None
     if not _has_triton(x.device):
         return None
     from kmeans_fx._backend.kernels import tensors
 
     return tensors
+
+
+def _for_jax(x, dtype):
+    """For one GPU: the arrays of several would all be brought to each."""
+    few = x.ndim == 2 and x.shape[-1] <= _MOST_COLUMNS_OF_JAX
+    if not (few and dtype_name(dtype) == "float32") or os.environ.get("KMEANS_FX_KERNELS") == "0":
+        return None
+    import jax
+
+    if not (jax.default_backend() == "gpu" and jax.device_count() == 1 and _is_recent()):
+        return None
+    try:
+        from kmeans_fx._backend.kernels import pallas
+    except ImportError:  # of another version
+        return None
+    return pallas
+
+
+def _is_recent():
+    """Whether JAX's Triton compiles for the GPU: of NVIDIA, and of 2020 or later."""
+    import jax
+
+    generation = getattr(jax.local_devices()[0], "compute_capability", "")
+    return generation.replace(".", "").isdigit() and float(generation) >= _FIRST_GENERATION
 
 
 def bounds_for(*arguments):
