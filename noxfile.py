@@ -88,7 +88,7 @@ def triton(session):
     """Tests of what is for a GPU by interpreters, on a CPU; not in the default run."""
     install(session, "-e", ".[jax,numpy,torch]", group="test", also=["triton"])
     session.env.update(QUICK_COMPILATION, TRITON_INTERPRET="1", OMP_NUM_THREADS="1")
-    files = [f"tests/test_{name}.py" for name in ("triton", "pallas", "accelerator")]
+    files = [f"tests/test_{name}.py" for name in ("triton", "pallas", "accelerator", "benchmarks")]
     libraries = ["--backend=jax,torch", "-n", "2"]
     session.run("python", "-m", "pytest", *libraries, *files, *session.posargs)
 
