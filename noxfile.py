@@ -38,7 +38,7 @@ def install(session, *packages, group, also=()):
     fixed.append("--no-compile")
     if "-e" in packages:
         # One build environment for all that is installed, instead of pip's own for each time.
-        session.install(*fixed, *PROJECT["build-system"]["requires"])
+        session.install(*fixed, *PROJECT["build-system"]["requires"], "editables")
         fixed.append("--no-build-isolation")
     session.install(*fixed, *packages, *nox.project.dependency_groups(PROJECT, group, *also))
 
