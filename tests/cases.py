@@ -202,7 +202,7 @@ PARTS = {
     "jax": ("jit", "vmap", "grad", "jvp"),
     "torch": ("compile", "compile(vmap)", "compile(grad)"),
 }
-# So is, of a call with an option, all that is slow to compile but the deepest.
+# So is all that is slow to compile, where the deepest works.
 SLOW = {"jax": ("hessian",), "torch": ("compile, backward",)}
 DEEPEST = {"jax": "jit(vmap(grad))", "torch": "compile(vmap(grad))"}
 
@@ -228,8 +228,8 @@ def refusals(backend, *, raises):
 
 
 def _cell(backend, row, transform):
-    option = ", " in row.call and (backend, DEEPEST[backend]) not in row.no
-    parts = PARTS[backend] + (SLOW[backend] if option else ())
+    deepest = (backend, DEEPEST[backend]) not in row.no
+    parts = PARTS[backend] + (SLOW[backend] if deepest else ())
     marks = [pytest.mark.part] if transform in parts else []
     return pytest.param(row.call, transform, id=f"{transform}-{row.call}", marks=marks)
 

@@ -110,7 +110,7 @@ def _backends_of(item, config):
     mark = item.get_closest_marker("backend")
     every = NAMESPACES if "variant" in item.fixturenames else ["numpy"]
     asked = set(mark.args if mark else every)
-    if item.get_closest_marker("uncompiled"):
+    if item.get_closest_marker("uncompiled") and config.option.markexpr:
         asked -= {"jax"}
     return [name for name in config.backends if name in asked]
 

@@ -4,5 +4,5 @@ import pytest
 
 
 def uncompiled(*values):
-    """Parameters that are not for JAX, which would compile anew for each of them."""
+    """Parameters that are not for JAX, which would compile anew for each, unless with ``-m ''``."""
     return [pytest.param(value, marks=pytest.mark.uncompiled) for value in values]

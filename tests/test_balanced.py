@@ -12,6 +12,7 @@ from scipy.spatial.distance import cdist
 
 from kmeans_fx import CONVERGED, NONFINITE, Metric, balanced_kmeans, lloyd
 from kmeans_fx.algorithms._transportation import assign_within
+from tests.parameters import uncompiled
 
 
 def uneven(n=60, seed=0):
@@ -66,7 +67,7 @@ def test_it_is_the_best_of_all_that_there_are():
     np.testing.assert_allclose(costs[labels, np.arange(7)].sum(), best)
 
 
-@pytest.mark.parametrize("bounds", [(20, 20), (12, 30)])
+@pytest.mark.parametrize("bounds", [(12, 30), *uncompiled((20, 20))])
 def test_fits_on_every_backend(xp, asarray, to_numpy, bounds):
     x, (low, high) = uneven(), bounds
     ours = balanced_kmeans(
@@ -130,6 +131,7 @@ def test_sizes_keep_the_bounds_and_the_inertia_never_rises(seed, weighted):
     assert np.all(np.diff(trace) <= 1e-9 * trace[0])
 
 
+@pytest.mark.uncompiled
 def test_without_bounds_it_is_lloyd(xp, asarray, to_numpy):
     x = uneven()
     ours = balanced_kmeans(asarray(xp, x), 3, key=0, init=asarray(xp, x[:3]))
@@ -140,6 +142,7 @@ def test_without_bounds_it_is_lloyd(xp, asarray, to_numpy):
     assert int(ours.n_iter) == theirs.n_iter
 
 
+@pytest.mark.uncompiled
 def test_weights_count_in_the_costs_and_not_in_the_sizes(xp, asarray, to_numpy):
     x, rng = uneven(), np.random.default_rng(1)
     weights = rng.integers(0, 3, 60) * 0.7

@@ -137,6 +137,7 @@ def test_no_cluster_is_left_empty(xp, asarray, to_numpy, empty):
     assert set(to_numpy(result.labels)) == {0, 1, 2, 3, 4}
 
 
+@pytest.mark.uncompiled
 @pytest.mark.parametrize("empty", ["farthest", "split", "merge", "keep"])
 def test_weights_are_copies(xp, asarray, to_numpy, empty):
     x, starts = problem()

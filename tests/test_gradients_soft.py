@@ -91,6 +91,7 @@ def test_unrolled_in_initial_centroids(xp, grad):
     assert abs(numeric) > 1e-3
 
 
+@pytest.mark.uncompiled
 def test_unrolled_goes_to_implicit(xp, grad):
     factors = xp.asarray(FACTORS)
 

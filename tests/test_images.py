@@ -130,6 +130,7 @@ def floyd_steinberg(image, palette):
     return labels
 
 
+@pytest.mark.uncompiled
 @pytest.mark.eager
 @pytest.mark.parametrize(
     "kind",

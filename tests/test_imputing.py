@@ -30,9 +30,11 @@ def oracle(method, x):
     return SimpleImputer(strategy=method).fit(x)
 
 
-@pytest.mark.parametrize("jitted", [True, pytest.param(False, marks=pytest.mark.eager)])
+@pytest.mark.parametrize(
+    "eager", [False, pytest.param(True, marks=[pytest.mark.eager, pytest.mark.uncompiled])]
+)
 @pytest.mark.parametrize("method", METHODS)
-def test_equals_scikit_learn(xp, asarray, to_numpy, dtype, method, jitted):
+def test_equals_scikit_learn(xp, asarray, to_numpy, dtype, method, eager):
     x = asarray(xp, table(), dtype)
     exact = to_numpy(x).astype(np.float64)
     theirs = oracle(method, exact)
@@ -58,6 +60,7 @@ def test_nothing_missing_stays(xp, asarray, to_numpy, method):
     assert params.fill.shape == (1, 4)
 
 
+@pytest.mark.uncompiled
 @pytest.mark.eager
 @pytest.mark.parametrize("method", METHODS)
 def test_weight_m_is_m_copies_and_zero_is_absent(xp, asarray, to_numpy, method):

@@ -121,6 +121,7 @@ def test_a_batch_is_a_loop_over_its_members(xp, asarray, to_numpy, init, blobs):
         np.testing.assert_allclose(to_numpy(batch)[i], to_numpy(one), atol=1e-5)
 
 
+@pytest.mark.uncompiled
 def test_a_metric_of_ones_own_is_sampled_by_its_distance(xp, asarray, to_numpy, blobs):
     same = Metric(lambda x, y: xp.sum((x - y) ** 2, axis=-1))
     x = asarray(xp, blobs[0][:40])
@@ -186,6 +187,7 @@ def test_farthest_first_equals_loops(xp, asarray, to_numpy, key):
     np.testing.assert_array_equal(chosen, expected)
 
 
+@pytest.mark.uncompiled
 @pytest.mark.parametrize("init", [kmeans_plusplus, kmeans_parallel, farthest_first])
 def test_finds_every_separated_group(xp, asarray, to_numpy, blobs, init):
     x, labels = blobs

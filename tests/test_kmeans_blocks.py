@@ -38,8 +38,9 @@ def agree(ours, theirs, to_numpy, tol=1e-5):
     assert int(ours.status) == int(theirs.status)
 
 
-@pytest.mark.parametrize("init", ["k-means||", *uncompiled("k-means++")])
-@pytest.mark.parametrize("weighted", [True, *uncompiled(False)])
+@pytest.mark.uncompiled
+@pytest.mark.parametrize("init", ["k-means||", "k-means++"])
+@pytest.mark.parametrize("weighted", [False, True])
 def test_equals_the_fit_in_memory(xp, asarray, to_numpy, blobs, init, weighted):
     x = asarray(xp, blobs[0])
     weights = asarray(xp, np.arange(600) % 3 * 1.0) if weighted else None

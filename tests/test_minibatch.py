@@ -75,6 +75,7 @@ def test_steps_equal_scikit_learns():
     np.testing.assert_array_equal(state.counts, theirs._counts)
 
 
+@pytest.mark.uncompiled
 def test_a_small_move_is_not_lost_far_from_the_origin(xp, asarray, to_numpy):
     """In float32, of rows at 1e4 of standard deviation 1."""
     x = np.random.default_rng(0).normal((1e4, -1e4), size=(4000, 2))
@@ -140,6 +141,7 @@ def test_a_batch_without_weight_changes_nothing_but_the_number_of_steps():
         np.testing.assert_allclose(getattr(after, name), before, atol=1e-15, err_msg=name)
 
 
+@pytest.mark.uncompiled
 def test_stops_by_smoothed_inertia(xp, asarray, to_numpy):
     """The rule in plain loops, on batches of one and the same size."""
     x = np.random.default_rng(0).normal(size=(4000, 2))
@@ -184,6 +186,7 @@ def test_a_value_that_is_not_finite_is_a_status():
 # ---- a whole fit
 
 
+@pytest.mark.uncompiled
 def test_finds_the_groups(xp, asarray, to_numpy, blobs):
     ours = minibatch_kmeans(asarray(xp, blobs[0]), K, key=0, batch_size=100, n_init=3)
     pairs = set(zip(blobs[1].tolist(), to_numpy(ours.labels).tolist(), strict=True))

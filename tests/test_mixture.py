@@ -123,6 +123,7 @@ def test_k_means_is_the_limit_of_no_variance(xp, asarray, to_numpy):
     np.testing.assert_allclose(found, to_numpy(fixed.centroids), atol=1e-4)
 
 
+@pytest.mark.uncompiled
 @pytest.mark.parametrize("kind", ["full", "tied"])
 def test_weights_obey_their_laws(xp, asarray, to_numpy, kind):
     """Zero is absent, m is m copies, and a common factor changes the likelihood alone."""
@@ -184,6 +185,7 @@ def test_offset_costs_little(xp, asarray, to_numpy):
     np.testing.assert_allclose(to_numpy(far.covariances), to_numpy(near.covariances), atol=0.01)
 
 
+@pytest.mark.uncompiled
 @pytest.mark.parametrize("kind", KINDS)
 def test_equal_rows_need_regularisation(xp, asarray, kind):
     x = asarray(xp, np.ones((8, 2)))

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kmeans_fx import CONVERGED, NONFINITE, kmeans, kmeans_1d
+from tests.parameters import uncompiled
 
 SMALL = st.lists(st.tuples(st.integers(-9, 9), st.integers(0, 3)), min_size=1, max_size=9)
 
@@ -47,7 +48,7 @@ def test_equals_brute_force(rows, data):
     assert len(set(ours.labels[weights > 0])) == min(k, len(set(x[weights > 0])))
 
 
-@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("weighted", [True, *uncompiled(False)])
 def test_every_backend_finds_the_optimum(xp, asarray, to_numpy, dtype, tol, weighted):
     x, weights = skewed(n=14)
     share = asarray(xp, weights, dtype) if weighted else None
@@ -70,6 +71,7 @@ def test_never_above_restarts(seed, k):
     assert float(ours.inertia) <= float(restarts.inertia) * (1 + 1e-9)
 
 
+@pytest.mark.uncompiled
 @pytest.mark.parametrize("offset", [0.0, 1e3])
 def test_far_from_zero_and_in_any_order(xp, asarray, to_numpy, offset):
     x = np.repeat([[0.0], [1.0], [5.0], [6.0], [20.0]], 4, axis=0) + offset
@@ -80,6 +82,7 @@ def test_far_from_zero_and_in_any_order(xp, asarray, to_numpy, offset):
     np.testing.assert_allclose(float(ours.inertia), 4.0, rtol=1e-4)
 
 
+@pytest.mark.uncompiled
 def test_weights_are_copies(xp, asarray, to_numpy):
     x, weights = skewed()
     repeated = kmeans_1d(np.repeat(x, weights.astype(int), axis=0), 5)
@@ -101,6 +104,7 @@ def test_a_batch_is_a_loop(xp, asarray, to_numpy):
         np.testing.assert_allclose(to_numpy(ours.inertia)[i, j], one.inertia, rtol=1e-4)
 
 
+@pytest.mark.uncompiled
 def test_fewer_values_than_clusters(xp, asarray, to_numpy):
     x = np.asarray([[2.0], [1.0], [2.0], [1.0], [7.0]])
     ours = kmeans_1d(asarray(xp, x), 5)
@@ -109,6 +113,7 @@ def test_fewer_values_than_clusters(xp, asarray, to_numpy):
     assert len(set(to_numpy(ours.labels).tolist())) == 3
 
 
+@pytest.mark.uncompiled
 def test_as_many_clusters_as_rows(xp, asarray, to_numpy):
     x = np.asarray([[3.0], [1.0], [2.0]])
     np.testing.assert_array_equal(to_numpy(kmeans_1d(asarray(xp, x), 3).labels), [2, 0, 1])

@@ -163,6 +163,7 @@ def draws_of(asarray, xp, pairs):
     return asarray(xp, np.asarray(pairs, dtype=np.float32))
 
 
+@pytest.mark.uncompiled
 def test_choice_follows_the_weights(xp, asarray, key, to_numpy):
     p = np.asarray([0, 1, 2, 0, 3, 4, 0, 0, 5, 1, 0], dtype=np.float32)
     drawn = to_numpy(kr.choice(kr.uniform(key, (5000, 2), xp.float32), asarray(xp, p)))
@@ -171,6 +172,7 @@ def test_choice_follows_the_weights(xp, asarray, key, to_numpy):
     assert chisquare(observed[p > 0], 5000 * p[p > 0] / p.sum()).pvalue > 0.01
 
 
+@pytest.mark.uncompiled
 @pytest.mark.parametrize("n", [1, 2, 5, 17])
 def test_choice_reaches_the_ends_and_not_beyond(xp, asarray, to_numpy, n):
     p = asarray(xp, np.ones(n, dtype=np.float32))
@@ -194,6 +196,7 @@ def test_choice_never_takes_a_weight_of_zero(p, draws):
     assert np.all(p[drawn] > 0) or not np.any(p > 0)
 
 
+@pytest.mark.uncompiled
 def test_choice_next_to_a_weight_of_zero(xp, asarray, to_numpy):
     """A sum kept as a tree (JAX) may rise, by rounding, at an entry of 0."""
     rng = np.random.default_rng(0)

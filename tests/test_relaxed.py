@@ -13,6 +13,7 @@ def problem(n=40):
     return rng.standard_normal((n, 2)), rng.standard_normal((4, 2))
 
 
+@pytest.mark.uncompiled
 @pytest.mark.parametrize("metric", ["sqeuclidean", "manhattan"])
 def test_straight_through_is_one_hot(xp, asarray, to_numpy, dtype, metric):
     x, c = (asarray(xp, a, dtype) for a in problem())
@@ -22,6 +23,7 @@ def test_straight_through_is_one_hot(xp, asarray, to_numpy, dtype, metric):
     np.testing.assert_array_equal(to_numpy(ours), np.eye(4)[labels])
 
 
+@pytest.mark.uncompiled
 @pytest.mark.backend("jax", "torch")
 @pytest.mark.x64
 def test_straight_through_has_the_soft_gradient(xp):

@@ -100,6 +100,7 @@ def test_a_batch_and_restarts(xp, asarray, to_numpy):
         np.testing.assert_allclose(to_numpy(batch.inertia)[member], float(alone.inertia), rtol=1e-4)
 
 
+@pytest.mark.uncompiled
 def test_utility_is_the_rise_of_the_inertia(xp, asarray, to_numpy):
     rng = np.random.default_rng(3)
     x, c, w = rng.normal(size=(50, 3)), rng.normal(size=(6, 3)), rng.random(50)
@@ -114,6 +115,7 @@ def test_utility_is_the_rise_of_the_inertia(xp, asarray, to_numpy):
         np.testing.assert_allclose(to_numpy(ours), rise, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.uncompiled
 def test_neighbours_of_a_removed_centroid_stay(xp, asarray, to_numpy):
     # Two near pairs and two far away: one of each pair goes, though its like is as useless.
     centroids = np.array([[0, 0], [0.1, 0], [9, 0], [9.1, 0], [20, 0], [12, 9]]) + 0.0

@@ -48,6 +48,7 @@ def test_agreement_is_that_of_all_pairs(xp, asarray, to_numpy):
     assert inertia[int(found.best)] == inertia.min()
 
 
+@pytest.mark.uncompiled
 def test_traces_tell_which_start_is_stuck(xp, asarray, to_numpy):
     rng = np.random.default_rng(0)
     x = 6.0 * (np.arange(300) % 12)[:, None] + rng.standard_normal((300, 1))
@@ -77,6 +78,7 @@ def test_no_start_is_stuck_on_clear_groups():
 # ---- samples
 
 
+@pytest.mark.uncompiled
 @pytest.mark.parametrize("weighted", [False, True])
 def test_jaccard_is_that_of_plain_loops(xp, asarray, to_numpy, weighted):
     rng = np.random.default_rng(0)
@@ -96,6 +98,7 @@ def test_jaccard_is_that_of_plain_loops(xp, asarray, to_numpy, weighted):
     assert match.shape == (2, 4)
 
 
+@pytest.mark.uncompiled
 def test_draws(xp, asarray, to_numpy):
     x = asarray(xp, noise(50))
     keys = split(as_key(0, xp, getattr(x, "device", None)), 3)

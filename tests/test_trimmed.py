@@ -191,6 +191,7 @@ def test_kmeans_plusplus_leaves_outliers_alone(xp, asarray, to_numpy):
         assert np.abs(kmeans_plusplus(with_outliers(), K, key=key)).max() > 20
 
 
+@pytest.mark.uncompiled
 @pytest.mark.backend("jax", "torch")
 @pytest.mark.eager
 @pytest.mark.x64

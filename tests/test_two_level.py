@@ -14,6 +14,7 @@ def rows(n=600, d=3):
     return np.random.default_rng(1982).normal(size=(n, d))
 
 
+@pytest.mark.uncompiled
 def test_labels_and_inertia_are_those_of_the_centroids(xp, asarray, to_numpy):
     x = rows(200)
     weights = np.random.default_rng(0).integers(0, 3, 200) * 1.0
