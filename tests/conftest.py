@@ -18,6 +18,7 @@ from array_api_extra.testing import patch_lazy_xp_functions
 from hypothesis import settings
 
 from kmeans_fx._backend import kernels
+from tests.parameters import uncompiled
 
 NAMESPACES = {
     "numpy": "array_api_compat.numpy",
@@ -148,7 +149,7 @@ def device(xp):
     return xp.Device("device1") if is_array_api_strict_namespace(xp) else None
 
 
-@pytest.fixture(params=["float32", "float64"])
+@pytest.fixture(params=[*uncompiled("float32"), "float64"])
 def dtype(request, xp):
     """A real dtype of ``xp``; JAX runs with 64-bit types for float64."""
     wide = is_jax_namespace(xp) and request.param == "float64"
