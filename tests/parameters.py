@@ -1,6 +1,24 @@
 """Parameters of tests that many files share."""
 
+import numpy as np
 import pytest
+
+# Ties, duplicates, clusters that empty, huge offsets, rows that all are one.
+HARD_KINDS = ["grid", "copies", "far", "one", "tiny", "huge"]
+
+
+def hard_rows(kind, n, d, seed):
+    """Rows (n, d) of a kind of `HARD_KINDS`, or normal ones; ``seed`` may be a generator."""
+    rng = np.random.default_rng(seed)
+    rows = rng.standard_normal((n, d))
+    if kind == "grid":
+        rows = rng.integers(-2, 3, size=(n, d))
+    if kind == "copies":
+        rows = rows[rng.integers(max(1, n // 8), size=n)]
+    if kind == "one":
+        rows = np.broadcast_to(rows[:1], (n, d))
+    scale, offset = {"far": (1, 1e4), "tiny": (1e-12, 0), "huge": (1e12, 0)}.get(kind, (1, 0))
+    return rows * scale + offset
 
 
 def uncompiled(*values):

@@ -16,6 +16,7 @@ from kmeans_fx._partition import centred_space, own_distances, partition
 from kmeans_fx._pruned_sampling import PrunedReach
 from kmeans_fx.algorithms._passes import FusedPartition
 from kmeans_fx.distances import as_metric
+from tests.parameters import HARD_KINDS, hard_rows
 
 algorithm = importlib.import_module("kmeans_fx.algorithms.lloyd")
 pytest.importorskip("numba")
@@ -63,21 +64,7 @@ def separated(rng, n=700, d=5, k=6):
     return (centres[rng.integers(k, size=n)] + rng.standard_normal((n, d))).astype(np.float32)
 
 
-# Ties, duplicates, clusters that empty, huge offsets, rows that all are one.
-HARD = st.sampled_from(["grid", "copies", "far", "one", "tiny", "huge"])
-
-
-def hard_rows(kind, n, d, seed):
-    rng = np.random.default_rng(seed)
-    rows = rng.standard_normal((n, d))
-    if kind == "grid":
-        rows = rng.integers(-2, 3, size=(n, d))
-    if kind == "copies":
-        rows = rows[rng.integers(max(1, n // 8), size=n)]
-    if kind == "one":
-        rows = np.broadcast_to(rows[:1], (n, d))
-    scale, offset = {"far": (1, 1e4), "tiny": (1e-12, 0), "huge": (1e12, 0)}.get(kind, (1, 0))
-    return rows * scale + offset
+HARD = st.sampled_from(HARD_KINDS)
 
 
 @ON_NUMPY

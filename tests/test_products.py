@@ -11,12 +11,13 @@ from kmeans_fx._backend.kernels import product_tiles, products
 from kmeans_fx._partition import centred_space, own_distances, partition
 from kmeans_fx.algorithms._passes import FusedPartition
 from kmeans_fx.distances import as_metric
+from tests.parameters import HARD_KINDS, hard_rows
 
 pytestmark = pytest.mark.backend("numpy")
 
 # Few clusters and many: scores across, scores along, marks, and rows in order.
 CLUSTERS = st.sampled_from([1, 2, 9, 30, 100])
-KINDS = st.sampled_from(["normal", "grid", "copies", "far", "one", "tiny", "huge"])
+KINDS = st.sampled_from(["normal", *HARD_KINDS])
 
 
 @pytest.fixture(autouse=True)
@@ -24,18 +25,6 @@ def _always(monkeypatch):
     """For however few rows, in tiles of a few."""
     monkeypatch.setattr(kernels, "_FEW_NUMBERS", 0)
     monkeypatch.setenv("KMEANS_FX_KERNELS", "0")
-
-
-def rows_of(kind, n, d, rng):
-    rows = rng.standard_normal((n, d))
-    if kind == "grid":
-        rows = rng.integers(-2, 3, size=(n, d))
-    if kind == "copies":
-        rows = rows[rng.integers(max(1, n // 8), size=n)]
-    if kind == "one":
-        rows = np.broadcast_to(rows[:1], (n, d))
-    scale, offset = {"far": (1, 1e4), "tiny": (1e-12, 0), "huge": (1e12, 0)}.get(kind, (1, 0))
-    return rows * scale + offset
 
 
 def excess(rows, centroids, labels):
@@ -49,7 +38,7 @@ def excess(rows, centroids, labels):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_every_label_is_of_a_nearest_centroid(dtype, kind, n, d, k, seed):
     rng = np.random.default_rng(seed)
-    x = rows_of(kind, n, d, rng).astype(dtype)
+    x = hard_rows(kind, n, d, rng).astype(dtype)
     weights = rng.integers(0, 3, size=n).astype(dtype) if seed % 2 else None
     space = centred_space(x, None, as_metric("sqeuclidean"), None)
     centroids = space.relative(x[rng.integers(n, size=k)])
@@ -73,7 +62,7 @@ def test_every_label_is_of_a_nearest_centroid(dtype, kind, n, d, k, seed):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_every_pass_finds_a_nearest_centroid_wherever_they_move(dtype, kind, n, d, k, seed):
     rng = np.random.default_rng(seed)
-    x = rows_of(kind, n, d, rng).astype(dtype)
+    x = hard_rows(kind, n, d, rng).astype(dtype)
     weights = rng.integers(0, 3, size=n).astype(dtype) if seed % 2 else None
     space = centred_space(x, None, as_metric("sqeuclidean"), 200)
     rows, passes = x - space.origin, FusedPartition()
