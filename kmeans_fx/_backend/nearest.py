@@ -119,15 +119,10 @@ def _scratch(like, *shape):
 
 
 def _first_minimum(scores):
-    """NumPy: argmin along the first axis of few scores, with operations that are vectorised."""
-    import numpy as np
+    """NumPy: argmin along the first axis of few scores."""
+    from kmeans_fx._backend.kernels.product_tiles import first_least
 
-    # Textbook form: scores.argmin(axis=0). The first of equal scores has the largest rank.
-    k = scores.shape[0]
-    rank = np.arange(k, 0, -1, dtype=np.uint8)[:, None]
-    equal = scores == scores.min(axis=0)
-    labels = k - (equal.view(np.uint8) * rank).max(axis=0).astype(np.intp)
-    return np.minimum(labels, k - 1, out=labels)  # rows of NaN equal nothing
+    return first_least(scores, scores.min(axis=0))
 
 
 def _nearest_jax(rows, operand, bias):

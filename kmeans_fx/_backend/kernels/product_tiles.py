@@ -11,7 +11,7 @@ import numpy as np
 
 from kmeans_fx._backend.scratch import scratch
 
-__all__ = ["centred", "nearest", "sum_by_label", "taken", "tiles", "two_nearest"]
+__all__ = ["centred", "first_least", "nearest", "sum_by_label", "taken", "tiles", "two_nearest"]
 
 # Numbers of scratch that a tile may take, and how many rows it may have.
 _NUMBERS, _MOST_ROWS = 1 << 19, 16384
@@ -47,7 +47,7 @@ def nearest(tile, operand):
     if operand.shape[1] >= _FEW_CENTROIDS:
         return _scores(tile, operand).argmin(axis=1)
     scores = _scores_across(tile, operand)
-    return _first(scores, scores.min(axis=0))
+    return first_least(scores, scores.min(axis=0))
 
 
 def two_nearest(tile, operand):
@@ -63,7 +63,7 @@ def two_nearest(tile, operand):
         return label, low, flat[starts + scores.argmin(axis=1)]
     scores = _scores_across(tile, operand)
     low = scores.min(axis=0)
-    label = _first(scores, low)
+    label = first_least(scores, low)
     scores[label, np.arange(n)] = inf
     return label, low, scores.min(axis=0)
 
@@ -78,8 +78,9 @@ def _scores_across(tile, operand):
     return np.matmul(operand.T, tile.T, out=out)
 
 
-def _first(scores, low):
-    """The first place along axis 0 where the scores are their minimum."""
+def first_least(scores, low):
+    """The first place along axis 0 where few scores are their minimum, by vectorised operations."""
+    # Textbook form: scores.argmin(axis=0).
     k = scores.shape[0]
     equal = np.equal(scores, low, out=scratch("equal", scores.shape, bool)).view(np.uint8)
     # The first of equal scores has the largest rank.
