@@ -212,7 +212,7 @@ def test_chance_is_zero_when_adjusted():
         assert abs(np.mean([getattr(metrics, name)(*pair) for pair in many])) < 5e-3
 
 
-@pytest.mark.parametrize("sizes", [(2, 2), (3, 90), (100, 100)])
+@pytest.mark.parametrize("sizes", [(2, 2), (100, 100)])
 def test_adjusted_mutual_information_of_many_rows(sizes):
     """A million rows: scikit-learn's value, in little memory."""
     rng = np.random.default_rng(0)
