@@ -114,7 +114,7 @@ def gpu(session):
 
     PyTorch's wheels for CUDA bring Triton.
     """
-    install(session, "-e", ".[numpy,torch]", group="test")
+    install(session, "-e", ".[dask,torch]", group="test")
     pytest = ["python", "-m", "pytest", "--backend=torch", "tests/test_gpu.py", *session.posargs]
     session.run(*pytest, success_codes=[0, 5])  # 5: all were skipped
 

@@ -4,6 +4,8 @@ Part of `nox -s gpu`.
 """
 
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -14,6 +16,10 @@ from kmeans_fx._backend.kernels import kernels_for
 torch = pytest.importorskip("torch")
 if not torch.cuda.is_available():
     pytest.skip("there is no GPU that PyTorch can use", allow_module_level=True)
+
+import torch.distributed as dist  # noqa: E402
+
+from kmeans_fx.distributed.torch import AllReduce  # noqa: E402
 
 pytestmark = pytest.mark.backend("torch")
 REALS = {torch.float32: 1e-5, torch.float16: 1e-3, torch.bfloat16: 1e-2}
@@ -166,3 +172,49 @@ def test_blocks_of_the_host_are_copied_while_the_gpu_works():
     assert copies
     overlaps = [any(a < end and start < b for _, a, b in work) for _, start, end in copies]
     assert sum(overlaps) > len(copies) / 2
+
+
+def fit_of_a_rank(folder, world, rank):
+    """What the process of one GPU finds with its part of the rows, for all to see."""
+    torch.cuda.set_device(rank)
+    store = dist.FileStore(f"{folder}/store", world)
+    dist.init_process_group("nccl", store=store, rank=rank, world_size=world)
+    part = rows(60_000, 16).tensor_split(world)[rank].to(f"cuda:{rank}")
+    found = kf.kmeans(part, 40, key=0, empty="split", reduce=AllReduce())
+    torch.save(found.centroids.cpu(), f"{folder}/{rank}")
+    dist.destroy_process_group()
+
+
+@pytest.mark.skipif(not dist.is_nccl_available(), reason="this PyTorch has no nccl")
+def test_a_process_for_each_gpu_adds_with_nccl(tmp_path):
+    world = torch.cuda.device_count()
+    call = [sys.executable, __file__, str(tmp_path), str(world)]
+    processes = [subprocess.Popen([*call, str(rank)]) for rank in range(world)]
+    assert not any(process.wait(timeout=300) for process in processes)
+    expected = kf.kmeans(rows(60_000, 16), 40, key=0, empty="split").centroids.cpu()
+    first, *others = (torch.load(tmp_path / str(rank)) for rank in range(world))
+    # A row between two centroids may go to the other one: a 1500th of its distance.
+    torch.testing.assert_close(first, expected, rtol=0, atol=1e-2)
+    assert all(torch.equal(first, other) for other in others)
+
+
+def test_blocks_of_cupy_under_dask():
+    cupy = pytest.importorskip("cupy")
+    engine = pytest.importorskip("kmeans_fx.distributed.dask")
+    from dask import array, delayed
+    from distributed import Client
+
+    x = rows(8000, 5)
+    parts = [delayed(cupy.asarray)(part.cpu().numpy()) for part in x.split(1000)]
+    blocks = [array.from_delayed(part, (1000, 5), np.float32) for part in parts]
+    with Client(processes=False, n_workers=1, threads_per_worker=1) as client:
+        found = engine.kmeans(array.concatenate(blocks), 40, key=0, client=client)
+    assert isinstance(found.centroids, cupy.ndarray)
+    expected = kf.kmeans(x, 40, key=0, init="k-means||")
+    np.testing.assert_allclose(
+        found.centroids.get(), expected.centroids.cpu().numpy(), rtol=1e-4, atol=1e-4
+    )
+
+
+if __name__ == "__main__":
+    fit_of_a_rank(sys.argv[1], *map(int, sys.argv[2:]))
