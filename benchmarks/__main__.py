@@ -6,7 +6,7 @@ import sys
 
 from . import machine, plots, report
 from .contenders import ALL, choose
-from .data import QUICK, MissingDataError
+from .data import DTYPES, QUICK, MissingDataError
 from .gpu import run as gpu
 from .measure import Settings, compare
 from .suites import SUITES
@@ -22,7 +22,7 @@ def main(argv: list[str] | None = None) -> dict:
         return {"gpu": gpu.main(options.quick)}
     contenders = choose(options.contenders.split(","))
     result = {"machine": machine.facts(), "versions": machine.versions(), "suites": {}}
-    result["settings"] = {"threads": options.threads, "quick": options.quick, "dtype": "float32"}
+    result["settings"] = {name: getattr(options, name) for name in ("threads", "quick", "dtype")}
     print(" ".join(f"{key}={value}" for key, value in result["machine"].items()))
     if options.quick:
         print(f"quick: workloads are cut to {QUICK}, whatever their names say; times mean nothing")
@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> dict:
 def _run_suite(name: str, contenders: list, options: argparse.Namespace) -> dict:
     suite = SUITES[name]
     repeats = options.repeats or (2 if options.quick else suite.repeats)
-    settings = Settings(options.threads, repeats, options.timeout)
+    settings = Settings(options.threads, repeats, options.timeout, options.dtype)
     print(f"\n== {name}: {suite.title}")
     rows, skipped = [], []
     for workload, planner in suite.cases:
@@ -81,6 +81,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
         help="names or their beginnings; known: " + ", ".join(ALL),
     )
     parser.add_argument("--only", default="", metavar="TEXT", help="workloads named with this")
+    parser.add_argument("--dtype", default="float32", choices=DTYPES, help="of the rows")
     parser.add_argument("--repeats", type=int, help="interleaved repeats; default: by suite")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="for every contender")
     parser.add_argument("--timeout", type=float, default=600.0, help="seconds for one call")

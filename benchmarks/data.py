@@ -1,4 +1,4 @@
-"""Workloads: float32 rows, made from a seed or read from a package."""
+"""Workloads: rows, made from a seed or read from a package."""
 
 import csv
 import zipfile
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 SEED = 20240229
+DTYPES = ("float32", "float64", "float16")
 QUICK = 1000  # rows, or problems, of a quick look
 FLIGHT_COLUMNS = (
     *("month", "day", "hour", "minute", "air_time", "distance"),
@@ -35,11 +36,11 @@ class Workload:
     start: str = "random"
     n: int | None = None
 
-    def make(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the data and the starting centroids, both float32 and C-contiguous."""
+    def make(self, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the data and the starting centroids, C-contiguous."""
         rng = np.random.default_rng(SEED)
-        x = np.ascontiguousarray(self.rows(rng)[: self.n], dtype=np.float32)
-        return x, STARTS[self.start](x, self.k, rng)
+        x = np.ascontiguousarray(self.rows(rng)[: self.n], dtype=dtype)
+        return x, STARTS[self.start](x, self.k, rng).astype(dtype)
 
     def small(self) -> "Workload":
         """Return a cut of it for a quick look, whose times mean nothing."""

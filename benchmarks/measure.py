@@ -63,6 +63,7 @@ class Settings:
     threads: int
     repeats: int
     timeout: float
+    dtype: str = "float32"
     reference: str = "scikit-learn"
 
 
@@ -90,7 +91,7 @@ def compare(workload: Workload, planner: Callable, contenders: list, settings: S
     skipped : list of dict
         The name of each other one, and why.
     """
-    x, start = workload.make()
+    x, start = workload.make(settings.dtype)
     plan = planner(x, start)
     skipped: list[dict] = []
     with ExitStack() as stack:
@@ -150,6 +151,8 @@ def _unfit(contender, plan, x, start) -> str | None:
         return "cannot start from given centroids"
     if x.ndim > 2 and not contender.batched:
         return "takes one problem at a time"
+    if x.dtype == np.float64 and "float64" not in contender.dtypes:
+        return "computes in float32 at most"
     size = math.prod(x.shape[:-1]), x.shape[-1], start.shape[-2]
     needed = contender.needs(*size)
     if needed > MEMORY_SHARE * memory.total():
@@ -201,6 +204,9 @@ def _row(entry, entries, plan, x, workload, settings) -> dict:
         return row
     row["speedup"] = statistics.median(reference.times) / row["median"]
     row["inertia_ratio"] = quality / statistics.fmean(reference.inertias)
-    limit = math.inf if plan.inertia_within is None or row["own_start"] else plan.inertia_within
+    limit = math.inf
+    if plan.inertia_within is not None and not row["own_start"]:
+        # Centroids are no more exact than the dtype they are returned in.
+        limit = max(plan.inertia_within, float(np.finfo(x.dtype).eps))
     row["void"] = not abs(row["inertia_ratio"] - 1.0) <= limit  # a NaN is void as well
     return row

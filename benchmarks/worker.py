@@ -26,6 +26,8 @@ class Session:
         for module in self.contender.imports:
             importlib.import_module(module)
         self.x, self.start = np.load(x, mmap_mode="r" if mapped else None), np.load(start)
+        if self.x.dtype.name not in self.contender.dtypes:  # half precision; see `Contender`
+            self.x, self.start = self.x.astype(np.float32), self.start.astype(np.float32)
         self.mapped = mapped
         self.contender.setup(self.x, self.start)
         return {}

@@ -56,3 +56,11 @@ def test_use_with_one_library_imports_no_other(namespace, needs):
     before = modules_after(f"import {namespace} as xp")
     added = modules_after(f"import {namespace} as xp\n{USE}") - before
     assert added & ((FRAMEWORKS | TOOLS) - needs) == set()
+
+
+@pytest.mark.backend("torch")
+def test_an_eager_call_imports_no_compiler():
+    """It takes seconds."""
+    modules_after(
+        f"import torch as xp\n{USE}\nimport sys\nassert 'torch._dynamo' not in sys.modules"
+    )

@@ -36,6 +36,9 @@ class Contender:
         Distributions that must be installed, as `importlib.metadata` knows them.
     imports : tuple of str
         Modules to import before anything is timed or weighed.
+    dtypes : tuple of str
+        What it computes in. Without "float16" it gets such rows as float32, converted before
+        anything is timed; without "float64" it is skipped by name there.
     own_start : bool
         The library cannot start from given centroids; its ``lloyd`` draws its own.
         Such a contender has a time per iteration but no time to a given inertia.
@@ -46,11 +49,12 @@ class Contender:
     name: str
     requires: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ("float32",)
     own_start = False
     batched = False
 
     def setup(self, x: np.ndarray, start: np.ndarray) -> None:
-        """Take the data ``(..., n, d)`` and the start ``(..., k, d)``, both float32."""
+        """Take the data ``(..., n, d)`` and the start ``(..., k, d)``, in one of `dtypes`."""
         self.x, self.start, self.k = x, start, start.shape[-2]
 
     @staticmethod

@@ -13,6 +13,7 @@ class GeoKMeans(Contender):
     name = "geokmeans"
     requires = ("geokmeans",)
     imports = ("geokmeans",)
+    dtypes = ("float32", "float64")
     own_start = True
 
     def setup(self, x, start):

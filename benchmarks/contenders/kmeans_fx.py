@@ -8,6 +8,7 @@ from .base import Contender, Outcome, Score
 
 class _KMeansFx(Contender):
     batched = True
+    dtypes = ("float16", "float32", "float64")
     kernels = False
 
     def setup(self, x, start):
@@ -106,6 +107,7 @@ class Jax(_KMeansFx):
     def setup(self, x, start):
         import jax
 
+        jax.config.update("jax_enable_x64", x.dtype.name == "float64")
         super().setup(*jax.block_until_ready((jax.numpy.asarray(x), jax.numpy.asarray(start))))
 
     def lloyd(self, max_iter):

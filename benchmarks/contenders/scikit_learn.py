@@ -11,6 +11,7 @@ class Lloyd(Contender):
     name = "scikit-learn"
     requires = ("scikit-learn",)
     imports = ("sklearn.cluster",)
+    dtypes = ("float32", "float64")
     algorithm = "lloyd"
     batched = True
 
@@ -67,6 +68,7 @@ class MiniBatch(Contender):
     name = "scikit-learn-minibatch"
     requires = ("scikit-learn",)
     imports = ("sklearn.cluster",)
+    dtypes = ("float32", "float64")
 
     def fit(self, key):
         from sklearn.cluster import MiniBatchKMeans

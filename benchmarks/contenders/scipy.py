@@ -7,6 +7,7 @@ class SciPy(Contender):
     name = "scipy"
     requires = ("scipy",)
     imports = ("scipy.cluster.vq",)
+    dtypes = ("float32", "float64")
 
     def lloyd(self, max_iter):
         from scipy.cluster.vq import kmeans2

@@ -32,7 +32,13 @@ from kmeans_fx._backend.namespace import (
 )
 from kmeans_fx._backend.sharding import compiled_placement
 from kmeans_fx._backend.threads import one_thread
-from kmeans_fx._backend.transform import as_given, quiet, stop_gradient, tracks_gradients
+from kmeans_fx._backend.transform import (
+    as_given,
+    is_watched,
+    quiet,
+    stop_gradient,
+    tracks_gradients,
+)
 
 __all__ = [
     "align",
@@ -130,9 +136,11 @@ def opaque(name, arrays, options):
     present, given = _split(arrays)
     xp = array_namespace(array=given[0])
     if is_torch_namespace(xp):
-        from kmeans_fx._backend.operator import run
+        from kmeans_fx._backend import operator
 
-        return tuple(run(given, name, repr((present, options))))
+        if is_watched(given):
+            return tuple(operator.run(given, name, repr((present, options))))
+        return tuple(operator.compute(given, name, present, options))
     if is_jax_namespace(xp):
         outputs = run_on_host(name, present, options, given)
         run = _placed(name, present, _jax_program(name, present, options, enabled()))

@@ -1,4 +1,4 @@
-"""PyTorch: one custom operator for all programs, with shapes for tracing and a vmap rule.
+"""PyTorch: programs, and one custom operator for all of them, with shapes and a vmap rule.
 
 Imported when a tensor comes, never before.
 """
@@ -13,17 +13,22 @@ from kmeans_fx._backend.namespace import accumulation_dtype
 from kmeans_fx._backend.threads import one_thread
 from kmeans_fx._backend.transform import as_given
 
-__all__ = ["run"]
+__all__ = ["compute", "run"]
+
+
+def compute(arrays, name, present, options):
+    """Run the program ``name`` on the arrays that are present."""
+    outputs = fixed_point.run_on_host(name, present, options, arrays)
+    if outputs is not None:
+        return outputs
+    with one_thread(arrays[0]), as_given(arrays[0]):
+        return fixed_point.call(name, present, options, arrays)
 
 
 @torch.library.custom_op("kmeans_fx::program", mutates_args=())
 def run(arrays: list[Tensor], name: str, call: str) -> list[Tensor]:
-    """Run the program ``name`` on the arrays that are present."""
-    present, options = ast.literal_eval(call)
-    outputs = fixed_point.run_on_host(name, present, options, arrays)
-    if outputs is None:
-        with one_thread(arrays[0]), as_given(arrays[0]):
-            outputs = fixed_point.call(name, present, options, arrays)
+    """As `compute`, for transforms, which see one operation."""
+    outputs = compute(arrays, name, *ast.literal_eval(call))
     # An operator must not return its inputs, or two outputs that share memory.
     return [output.clone() for output in outputs]
 

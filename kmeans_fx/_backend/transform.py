@@ -13,6 +13,7 @@ __all__ = [
     "as_given",
     "is_captured",
     "is_concrete",
+    "is_watched",
     "jit",
     "quiet",
     "stop_gradient",
@@ -54,6 +55,25 @@ def is_captured(array):
     from torch import cuda
 
     return cuda.is_current_stream_capturing()
+
+
+def is_watched(tensors):
+    """Whether PyTorch transforms, traces or counts operations, or the tensors do it themselves.
+
+    A custom operator makes one operation of a program for them. Nobody else needs it, and its
+    first call imports the compiler, which takes seconds.
+    """
+    import torch
+    from torch.autograd import forward_ad
+
+    return (
+        torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
+        or _in_functorch()
+        or forward_ad._current_level >= 0
+        or torch._C._len_torch_dispatch_stack() > 0
+        or any(type(tensor) is not torch.Tensor for tensor in tensors)
+    )
 
 
 def tracks_gradients(*arrays):

@@ -13,8 +13,10 @@ __all__ = ["Bounds"]
 
 # Sums are updated by the rows that moved, and made anew so often.
 _REFRESH = 32
-# Calls of a kernel in a pass: every one costs, and few leave threads waiting for the last.
-_TASKS = 8
+# Calls of a kernel for each thread: every one costs, and few leave threads waiting for the last.
+_TASKS = 2
+# In readings of a row's bounds: work that is done before another thread is awake.
+_LITTLE = 300_000
 
 
 class Bounds:
@@ -32,11 +34,11 @@ class Bounds:
         self.share = np.empty(0, dtype) if weights is None else np.array(weights, dtype)
         self.labels, self.before = np.full(n, -1, np.intp), np.empty(n, np.int32)
         self.turns, self.turn = np.empty(n, np.int32), -1
-        self.upper, self.lower = np.empty(n, dtype), np.empty(n, dtype)
+        self.upper, self.gap = np.empty(n, dtype), np.empty(n, dtype)
         blocks = -(-n // size)
         self.parts, self.weights = np.empty((blocks, k, d)), np.empty((blocks, k))
         self.tally = np.empty((blocks, 2), np.int64)
-        self.sums, self.path = np.zeros((k, d)), np.zeros((2, k))
+        self.sums, self.path, self.searched = np.zeros((k, d)), np.zeros((2, k)), n
 
     def update(self, centroids, drift):
         """A pass for centroids (k, d) that moved by ``drift`` (3, k).
@@ -56,24 +58,30 @@ class Bounds:
         arguments = np.ascontiguousarray(centroids), *self.kernels.pack(centroids)[:2], drift, anew
         blocks = self.tally.shape[0]
         # Rows that are mapped are copies: of no more than a block at a time.
-        span = max(1, blocks // _TASKS) if self.mapping is None else 1
+        workers = self._workers()
+        span = max(1, blocks // (_TASKS * workers)) if self.mapping is None else 1
         starts = range(0, blocks, span)
-        workers = max(1, min(threads(), len(starts)))
 
         def task(first):
             self._blocks(slice(first, min(first + span, blocks)), *arguments)
 
-        if workers == 1:
+        if min(workers, len(starts)) == 1:
             for first in starts:
                 task(first)
         else:
-            run_tasks(task, starts, workers, lambda _: None)
+            run_tasks(task, starts, min(workers, len(starts)), lambda _: None)
         change = self.parts.sum(axis=0)
         self.sums = change if anew else self.sums + change
-        searched, moved = self.tally.sum(axis=0)
+        self.searched, moved = self.tally.sum(axis=0)
         dtype = self.origin.dtype
         counts = self.weights.sum(axis=0)
-        return self.labels, self.sums.astype(dtype), counts.astype(dtype), searched, moved
+        return self.labels, self.sums.astype(dtype), counts.astype(dtype), self.searched, moved
+
+    def _workers(self):
+        """How many threads a pass is worth, if as many rows fail their bounds as in the last."""
+        search = 10 + self.sums.size // 80
+        little = self.labels.shape[0] + search * self.searched < _LITTLE
+        return 1 if little else max(1, threads())
 
     def labels_before(self):
         """Those of the pass before the last one, (n,)."""
@@ -94,7 +102,7 @@ class Bounds:
             self.before[rows],
             self.turns[rows],
             self.upper[rows],
-            self.lower[rows],
+            self.gap[rows],
             drift,
             self.slack,
             self.turn,

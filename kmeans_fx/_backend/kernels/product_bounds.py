@@ -77,30 +77,38 @@ def update_bounds(
     counts,
     tally,
 ):
-    """As `kmeans_fx._backend.kernels.search.bounded_blocks`, all blocks as the first of them."""
-    del size
-    rows = _Rows(x, share if share.shape[0] else None, labels, before, turns, upper, gap)
-    now = _Turn(origin, centroids, operand, bias, drift, slack, turn)
-    first = labels[0] < 0
-    if not first and upper[0] < inf:
-        searched, moved = _search_unsure(rows, now)
-        if 2 * searched > x.shape[0]:
-            upper[0] = inf  # gives up
-    else:
-        bounds = first or (turn >= _PATIENCE and turn & (turn - 1) == 0)
-        searched, moved = _search_all(rows, now, bounds)
-    tally[:] = 0
-    tally[0] = searched, moved
-    if anew:
-        now.change[:] = counts[:] = 0
-        for here in tiles(x.shape[0], now.d, now.k):
-            tile = centred(x[here], origin)
-            now.change += sum_by_label(tile, labels[here], now.k, rows.weights(here))
-    sums[:] = 0
-    sums[0] = now.change[:, :-1]
-    # The weight of all rows: what subtraction leaves of one is never quite nothing.
-    weighed = rows.share is not None
-    counts[0] = np.bincount(labels, share, now.k) if weighed else counts[0] + now.change[:, -1]
+    """As `kmeans_fx._backend.kernels.search.bounded_blocks`."""
+    of_rows = x, share if share.shape[0] else None, labels, before, turns, upper, gap
+    for b in range(tally.shape[0]):
+        here = slice(b * size, (b + 1) * size)
+        rows = _Rows(*(None if array is None else array[here] for array in of_rows))
+        now = _Turn(origin, centroids, operand, bias, drift, slack, turn)
+        tally[b] = _search(rows, now)
+        if anew:
+            counts[b] = 0
+            _sum_anew(rows, now)
+        sums[b], change = now.change[:, :-1], now.change[:, -1]
+        # The weight of all rows: what subtraction leaves of one is never quite nothing.
+        weighed = rows.share is not None
+        counts[b] = np.bincount(rows.labels, rows.share, now.k) if weighed else counts[b] + change
+
+
+def _search(rows, now):
+    """How many rows were searched, and how many moved."""
+    first, turn = rows.labels[0] < 0, now.number
+    if first or not rows.upper[0] < inf:
+        return _search_all(rows, now, first or (turn >= _PATIENCE and turn & (turn - 1) == 0))
+    searched, moved = _search_unsure(rows, now)
+    if 2 * searched > rows.x.shape[0]:
+        rows.upper[0] = inf  # gives up
+    return searched, moved
+
+
+def _sum_anew(rows, now):
+    now.change[:] = 0
+    for here in tiles(rows.x.shape[0], now.d, now.k):
+        tile = centred(rows.x[here], now.origin)
+        now.change += sum_by_label(tile, rows.labels[here], now.k, rows.weights(here))
 
 
 def _search_all(rows, now, bounds):

@@ -12,13 +12,17 @@ from numba.extending import intrinsic, models, register_model
 
 __all__ = [
     "Register",
+    "add",
     "broadcast",
+    "count_of",
     "everywhere",
     "fma",
     "larger",
     "load",
     "loading",
+    "root",
     "select",
+    "shuffled",
     "smaller",
     "spread",
     "store",
@@ -51,7 +55,8 @@ class _RegisterModel(models.PrimitiveModel):
         super().__init__(manager, kind, kind.vector)
 
 
-def _count(dtype):
+def count_of(dtype):
+    """How many numbers of a type a vector holds."""
     return _BITS // dtype.bitwidth
 
 
@@ -60,7 +65,7 @@ def width(typing, like):
     """How many numbers of the array's type a vector holds: a constant."""
 
     def build(context, builder, signature, arguments):
-        return context.get_constant(types.intp, _count(like.dtype))
+        return context.get_constant(types.intp, count_of(like.dtype))
 
     return types.intp(like), build
 
@@ -68,7 +73,7 @@ def width(typing, like):
 @intrinsic
 def load(typing, array, place):
     """The numbers of a contiguous 1-d array from a place on."""
-    return loading(Register(array.dtype, _count(array.dtype)), array)
+    return loading(Register(array.dtype, count_of(array.dtype)), array)
 
 
 @intrinsic
@@ -86,7 +91,7 @@ def store(typing, array, place, value):
 @intrinsic
 def broadcast(typing, number, like):
     """The same number in every lane, as many as in a vector of the type of the array ``like``."""
-    kind = Register(number, _count(like.dtype))
+    kind = Register(number, count_of(like.dtype))
 
     def build(context, builder, signature, arguments):
         return everywhere(builder, kind.vector, arguments[0])
@@ -97,7 +102,7 @@ def broadcast(typing, number, like):
 @intrinsic
 def spread(typing, array, place):
     """The number at a place of a contiguous 1-d array, in every lane."""
-    kind = Register(array.dtype, _count(array.dtype))
+    kind = Register(array.dtype, count_of(array.dtype))
 
     def build(context, builder, signature, arguments):
         start = context.make_array(array)(context, builder, arguments[0]).data
@@ -105,6 +110,28 @@ def spread(typing, array, place):
         return everywhere(builder, kind.vector, number)
 
     return kind(array, types.intp), build
+
+
+@intrinsic
+def add(typing, a, b):
+    """The sum a + b."""
+
+    def build(context, builder, signature, arguments):
+        return builder.fadd(*arguments)
+
+    return a(a, b), build
+
+
+@intrinsic
+def root(typing, a):
+    """The square root."""
+
+    def build(context, builder, signature, arguments):
+        name = f"llvm.sqrt.v{a.count}f{a.dtype.bitwidth}"
+        kind = ir.FunctionType(a.vector, [a.vector])
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+
+    return a(a), build
 
 
 @intrinsic
@@ -137,7 +164,7 @@ def total(typing, a):
         value, half = arguments[0], a.count // 2
         while half:
             order = [(i + half) % a.count for i in range(a.count)]
-            value = builder.fadd(value, _shuffled(builder, a.vector, value, order))
+            value = builder.fadd(value, shuffled(builder, value, value, order))
             half //= 2
         return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
 
@@ -194,9 +221,10 @@ def everywhere(builder, vector, number):
     """A number in every lane."""
     zero = ir.Constant(ir.IntType(32), 0)
     one = builder.insert_element(ir.Constant(vector, ir.Undefined), number, zero)
-    return _shuffled(builder, vector, one, [0] * vector.count)
+    return shuffled(builder, one, one, [0] * vector.count)
 
 
-def _shuffled(builder, vector, value, order):
+def shuffled(builder, a, b, order):
+    """The lanes of two vectors, b's counted after those of a, in an order."""
     mask = ir.Constant(ir.VectorType(ir.IntType(32), len(order)), order)
-    return builder.shuffle_vector(value, ir.Constant(vector, ir.Undefined), mask)
+    return builder.shuffle_vector(a, b, mask)

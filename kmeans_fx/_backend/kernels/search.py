@@ -11,12 +11,15 @@ import numpy as np
 from kmeans_fx._backend.kernels.compiled import compiled
 from kmeans_fx._backend.kernels.cpu import sum_rows, weight_of
 from kmeans_fx._backend.kernels.registers import broadcast, fma, load, subtract, total, width
-from kmeans_fx._backend.kernels.tiles import nearest_of_tile, two_nearest_of_tile
+from kmeans_fx._backend.kernels.tiles import bounds_of_tile, nearest_of_tile, two_nearest_of_tile
+from kmeans_fx._backend.kernels.transpose import fill_tile
 
 __all__ = ["assign_rows", "bounded_blocks"]
 
 # Rows whose bounds are read before any of them is searched.
 _ROWS = 256
+# Numbers of centroids from which on a search costs more than to know a row's own distance first.
+_DEAR = 8192
 
 
 @compiled
@@ -28,15 +31,15 @@ def assign_rows(x, origin, packed, bias, share, labels, sums, counts):
     n, d = x.shape[1:]
     w = width(x)
     tile, label = np.zeros((d, 3 * w), x.dtype), np.zeros(3 * w, np.int32)
-    flat = tile.reshape(tile.size)
+    flat, place = tile.reshape(tile.size), np.zeros(3 * w, np.int64)
     for member in range(labels.shape[0]):
         rows, centre = x[member % x.shape[0]], origin[member % origin.shape[0]]
         own, offset = packed[member % packed.shape[0]], bias[member % bias.shape[0]]
         for start in range(0, n, 3 * w):
             stop = min(n, start + 3 * w)
             for i in range(start, stop):
-                for f in range(d):
-                    tile[f, i - start] = rows[i, f] - centre[f]
+                place[i - start] = i
+            fill_tile(rows, centre, place, stop - start, tile)
             nearest_of_tile(flat, own, offset, d, w, label)
             for i in range(start, stop):
                 labels[member, i] = label[i - start]
@@ -63,7 +66,7 @@ def bounded_blocks(
     before,
     turns,
     upper,
-    lower,
+    gap,
     drift,
     slack,
     turn,
@@ -75,7 +78,8 @@ def bounded_blocks(
     """Hamerly's pass over blocks of ``size`` rows: labels and bounds are brought up to date.
 
     Nothing is written for a row that its bounds keep. They are kept as they would have been
-    before any centroid moved, and the way that one has gone in all is added when they are read.
+    before any centroid moved. So a row is kept while the gap between them is at least the way
+    that its own centroid and the farthest moved other one have gone in all.
 
     Parameters
     ----------
@@ -83,7 +87,8 @@ def bounded_blocks(
     labels, before, turns : (n,), written over
         The labels, -1 where there are no bounds yet; those before a row moved last, and the
         turn in which it did.
-    upper, lower : (n,), written over
+    upper, gap : (n,), written over
+        The upper bound, and how far the lower one is above it.
     drift : (3, k)
         How far the centroid has moved in all, how far any other, and half the way to the next.
     slack : float
@@ -109,7 +114,7 @@ def bounded_blocks(
             before[here],
             turns[here],
             upper[here],
-            lower[here],
+            gap[here],
             drift,
             slack,
             turn,
@@ -143,7 +148,7 @@ def _bounded_rows(
     before,
     turns,
     upper,
-    lower,
+    gap,
     drift,
     slack,
     turn,
@@ -153,55 +158,81 @@ def _bounded_rows(
     n, d = x.shape
     searched, moved, held, size = 0, 0, 0, 3 * width(x)
     tile, place = np.zeros((d, size), x.dtype), np.zeros(size, np.int64)
-    facts, label = np.zeros((3, size), x.dtype), np.zeros(size, np.int32)
+    facts, label = np.zeros((2, size), x.dtype), np.zeros(size, np.int32)
+    largest, way = _largest(bias), np.empty(centroids.shape[0], x.dtype)
+    for j in range(centroids.shape[0]):
+        way[j] = (drift[0, j] + drift[1, j]) * (1 + x.dtype.type(slack))
     rows = np.zeros(_ROWS, np.int64)
     for start in range(0, n, _ROWS):
         stop = min(n, start + _ROWS)
         wanted = _unsure(
-            x, start, stop, origin, centroids, labels, upper, lower, drift, slack, rows
+            x, start, stop, origin, centroids, labels, upper, gap, drift, way, slack, rows
         )
         searched += wanted
         for h in range(wanted):
-            i = rows[h]
-            for f in range(d):
-                tile[f, held] = x[i, f] - origin[f]
-            place[held] = i
+            place[held] = rows[h]
             held += 1
             if held == size:
-                _settle(tile, held, place, packed, bias, slack, drift, facts, label, upper, lower)
+                fill_tile(x, origin, place, held, tile)
+                _settle(
+                    tile,
+                    held,
+                    place,
+                    packed,
+                    bias,
+                    largest,
+                    slack,
+                    drift,
+                    facts,
+                    label,
+                    upper,
+                    gap,
+                )
                 moved += _move(
-                    tile, held, place, label, labels, before, turns, turn, share, sums, counts
+                    x, origin, held, place, label, labels, before, turns, turn, share, sums, counts
                 )
                 held = 0
     if held:
-        _settle(tile, held, place, packed, bias, slack, drift, facts, label, upper, lower)
-        moved += _move(tile, held, place, label, labels, before, turns, turn, share, sums, counts)
+        fill_tile(x, origin, place, held, tile)
+        _settle(tile, held, place, packed, bias, largest, slack, drift, facts, label, upper, gap)
+        moved += _move(
+            x, origin, held, place, label, labels, before, turns, turn, share, sums, counts
+        )
     return searched, moved
 
 
 @compiled
-def _unsure(x, start, stop, origin, centroids, labels, upper, lower, drift, slack, rows):
+def _unsure(x, start, stop, origin, centroids, labels, upper, gap, drift, way, slack, rows):
     """How many rows may have another nearest centroid; their places are written to ``rows``."""
     more, less = 1 + x.dtype.type(slack), 1 - x.dtype.type(slack)
-    wanted, kept = 0, 0
+    wanted, near, kept, (k, d) = 0, 0, 0, centroids.shape
     if labels[start] < 0:
         for i in range(start, stop):
             rows[i - start] = i
         return stop - start
     # No branches: which rows are wanted is hard to foretell.
-    for i in range(start, stop):
-        rows[wanted] = i
-        own = labels[i]
-        bar = max(drift[2, own], (lower[i] - drift[1, own]) * less)
-        wanted += (upper[i] + drift[0, own]) * more > bar
+    fails = np.empty(_ROWS, np.uint8)
+    for h in range(stop - start):
+        fails[h] = not gap[start + h] >= way[np.uintp(labels[start + h])]
+    for h in range(stop - start):
+        rows[wanted] = start + h
+        wanted += fails[h]
     for h in range(wanted):
         i = rows[h]
         own = labels[i]
-        bar = max(drift[2, own], (lower[i] - drift[1, own]) * less)
+        rows[near] = i
+        near += not (upper[i] + drift[0, own]) * more <= drift[2, own]
+    if k * d < _DEAR:
+        return near
+    for h in range(near):
+        i = rows[h]
+        own = labels[i]
+        lower = gap[i] + upper[i]
         high = _distance(x[i], origin, centroids[own]) * more
         upper[i] = high - drift[0, own] * less
+        gap[i] = lower - upper[i] - x.dtype.type(slack) * abs(lower)
         rows[kept] = i
-        kept += high > bar
+        kept += not high <= max(drift[2, own], (lower - drift[1, own]) * less)
     return kept
 
 
@@ -221,30 +252,30 @@ def _distance(row, origin, centroid):
 
 
 @compiled
-def _settle(tile, held, place, packed, bias, slack, drift, facts, label, upper, lower):
+def _settle(tile, held, place, packed, bias, largest, slack, drift, facts, label, upper, gap):
     """The nearest centroids of the rows in the tile, and their bounds."""
-    d, size = tile.shape
-    low, high, norms = facts[0], facts[1], facts[2]
-    two_nearest_of_tile(tile.reshape(tile.size), packed, bias, d, width(tile), label, low, high)
-    norms[:] = 0
-    for f in range(d):
-        for i in range(size):
-            norms[i] += tile[f, i] ** 2
+    low, high, flat = facts[0], facts[1], tile.reshape(tile.size)
+    two_nearest_of_tile(flat, packed, bias, tile.shape[0], width(tile), label, low, high)
+    bounds_of_tile(flat, tile.shape[0], width(tile), largest, slack, low, high)
     less = 1 - tile.dtype.type(slack)
-    # The expanded square is off by a few roundings of the largest of its terms.
-    largest, twice = tile.dtype.type(0), tile.dtype.type(2 * slack)
-    for j in range(bias.shape[0]):
-        largest = bias[j] if largest < bias[j] < inf else largest
-    for i in range(held):
-        error = twice * (norms[i] + largest)
-        own = label[i]
-        upper[place[i]] = np.sqrt(max(low[i] + norms[i], 0) + error) - drift[0, own] * less
-        lower[place[i]] = np.sqrt(max(high[i] + norms[i] - error, 0)) + drift[1, own] * less
+    for h in range(held):
+        i, own = place[h], label[h]
+        upper[i] = low[h] - drift[0, own] * less
+        gap[i] = high[h] - low[h] + (drift[0, own] + drift[1, own]) * less
 
 
 @compiled
-def _move(tile, held, place, label, labels, before, turns, turn, share, sums, counts):
-    """The rows in the tile get their labels; those that are new leave one sum for another."""
+def _largest(bias):
+    """The largest square of a centroid."""
+    largest = bias.dtype.type(0)
+    for j in range(bias.shape[0]):
+        largest = bias[j] if largest < bias[j] < inf else largest
+    return largest
+
+
+@compiled
+def _move(x, origin, held, place, label, labels, before, turns, turn, share, sums, counts):
+    """The rows in ``place`` get their labels; those that are new leave one sum for another."""
     moved = 0
     for h in range(held):
         i, own = place[h], label[h]
@@ -258,7 +289,7 @@ def _move(tile, held, place, label, labels, before, turns, turn, share, sums, co
         counts[own] += weight
         counts[old] -= weight
         for f in range(sums.shape[1]):
-            value = weight * tile[f, h]
+            value = weight * (x[i, f] - origin[f])
             sums[own, f] += value
             sums[old, f] -= value
     return moved

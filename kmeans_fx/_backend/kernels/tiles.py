@@ -14,17 +14,20 @@ import numpy as np
 
 from kmeans_fx._backend.kernels.compiled import compiled
 from kmeans_fx._backend.kernels.registers import (
+    add,
     broadcast,
     fma,
     larger,
     load,
+    root,
     select,
     smaller,
     spread,
     store,
+    subtract,
 )
 
-__all__ = ["nearest_of_tile", "two_nearest_of_tile"]
+__all__ = ["bounds_of_tile", "nearest_of_tile", "two_nearest_of_tile"]
 
 
 @compiled
@@ -108,6 +111,25 @@ def two_nearest_of_tile(tile, packed, bias, d, w, label, low, high):
     _keep(best[0], w, low)
     _keep(best[1], w, high)
     _keep(best[2], w, label)
+
+
+@compiled
+def bounds_of_tile(tile, d, w, largest, slack, low, high):
+    """The two scores of a row become bounds of distances: no less than one, no more than the other.
+
+    An expanded square is off by a few roundings of the largest of its terms, of which
+    ``largest`` is that of the centroids.
+    """
+    zero, twice = broadcast(tile.dtype.type(0), tile), broadcast(tile.dtype.type(2 * slack), tile)
+    floor = broadcast(tile.dtype.type(2 * slack * largest), tile)
+    for h in range(0, 3 * w, w):
+        norms = zero
+        for f in range(d):
+            x = load(tile, 3 * f * w + h)
+            norms = fma(x, x, norms)
+        error = fma(twice, norms, floor)
+        store(low, h, root(add(larger(add(load(low, h), norms), zero), error)))
+        store(high, h, root(larger(subtract(add(load(high, h), norms), error), zero)))
 
 
 @compiled

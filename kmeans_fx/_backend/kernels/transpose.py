@@ -1,0 +1,72 @@
+"""Rows, as they lie in memory, to the columns of a tile: squares of numbers, in registers."""
+
+from numba import types
+from numba.extending import intrinsic
+
+from kmeans_fx._backend.kernels.compiled import compiled
+from kmeans_fx._backend.kernels.registers import Register, count_of, shuffled, width
+
+__all__ = ["fill_tile"]
+
+
+@compiled
+def fill_tile(x, origin, place, held, tile):
+    """The rows of x (n, d) in ``place``, less the origin, become the columns of the tile.
+
+    What is beyond the first ``held`` rows is undefined; ``place`` has a row there, too.
+    """
+    d, size = tile.shape
+    w = width(x)
+    flat, columns, whole = x.reshape(x.size), tile.reshape(tile.size), d // w * w
+    for h in range(0, size, w):
+        for f in range(0, whole, w):
+            _turn_square(flat, place, h, d, f, origin, columns, f * size + h, size)
+    for h in range(held):
+        i = place[h]
+        for f in range(whole, d):
+            tile[f, h] = x[i, f] - origin[f]
+
+
+@intrinsic
+def _turn_square(typing, x, place, h, d, f, origin, tile, start, stride):
+    """``tile[start + stride * j + i] = x[place[h + i] * d + f + j] - origin[f + j]``."""
+    count = count_of(x.dtype)
+    vector = Register(x.dtype, count).vector
+
+    def build(context, builder, signature, arguments):
+        x_, place_, h_, d_, f_, origin_, tile_, start_, stride_ = arguments
+
+        def at(array, kind, offset):
+            start = context.make_array(kind)(context, builder, array).data
+            return builder.bitcast(builder.gep(start, [offset]), vector.as_pointer())
+
+        index = context.make_array(place)(context, builder, place_).data
+        less = builder.load(at(origin_, origin, f_), align=x.dtype.bitwidth // 8)
+        rows = []
+        for i in range(count):
+            row = builder.load(builder.gep(index, [builder.add(h_, h_.type(i))]))
+            offset = builder.add(builder.mul(row, d_), f_)
+            rows.append(
+                builder.fsub(builder.load(at(x_, x, offset), align=x.dtype.bitwidth // 8), less)
+            )
+        for j, column in enumerate(_turned(builder, rows)):
+            offset = builder.add(start_, builder.mul(stride_, stride_.type(j)))
+            builder.store(column, at(tile_, tile, offset), align=x.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.none(x, place, h, d, f, origin, tile, start, stride), build
+
+
+def _turned(builder, vectors):
+    """The columns of a square: pairs of vectors exchange halves, then quarters, and so on."""
+    vectors, count, size = list(vectors), len(vectors), 1
+    while size < count:
+        for i in range(count):
+            if not i & size:
+                a, b = vectors[i], vectors[i + size]
+                first = [j if not j & size else count + j - size for j in range(count)]
+                second = [j + size if not j & size else count + j for j in range(count)]
+                vectors[i] = shuffled(builder, a, b, first)
+                vectors[i + size] = shuffled(builder, a, b, second)
+        size *= 2
+    return vectors
