@@ -25,6 +25,8 @@ __all__ = ["update_bounds"]
 # Bounds that left more than half of the rows to a search are given up, until a turn that is a
 # power of two and not one of the first. Then the upper bound of the first row is infinite.
 _PATIENCE = 4
+# Numbers of centroids from which on a search costs more than to know a row's own distance first.
+_DEAR = 1536
 
 
 class _Rows(NamedTuple):
@@ -53,6 +55,7 @@ class _Turn:
         # How far the centroid moved in all, how far any other, and half the way to the next.
         self.moved, self.reach, self.half = drift
         self.k, self.d = centroids.shape
+        self.dear = self.k * self.d >= _DEAR
         self.change = np.zeros((self.k, self.d + 1))
 
 
@@ -98,9 +101,12 @@ def _search(rows, now):
     first, turn = rows.labels[0] < 0, now.number
     if first or not rows.upper[0] < inf:
         return _search_all(rows, now, first or (turn >= _PATIENCE and turn & (turn - 1) == 0))
-    searched, moved = _search_unsure(rows, now)
-    if 2 * searched > rows.x.shape[0]:
-        rows.upper[0] = inf  # gives up
+    unsure, most = _unsure(rows, now), rows.x.shape[0] // 2
+    if not now.dear and unsure.shape[0] > most:
+        return _search_all(rows, now, bounds=False)  # gives up
+    searched, moved = _search_unsure(rows, now, unsure)
+    if searched > most:
+        rows.upper[0] = inf
     return searched, moved
 
 
@@ -121,17 +127,17 @@ def _search_all(rows, now, bounds):
     return rows.x.shape[0], moved
 
 
-def _search_unsure(rows, now):
-    """As `_search_all`, by the bounds of the rows."""
+def _search_unsure(rows, now, unsure):
+    """As `_search_all`, of the rows that are not sure of their centroids."""
     searched, moved = 0, 0
-    unsure = _unsure(rows, now)
     for some in tiles(unsure.shape[0], now.d, now.k):
         here = unsure[some]
         tile = centred(taken("rows", rows.x, here), now.origin)
-        still = _tighten(rows, now, here, tile)
-        if still.shape[0] == 0:
-            continue
-        here, tile = here[still], taken("still", tile, still)
+        if now.dear:
+            still = _tighten(rows, now, here, tile)
+            if still.shape[0] == 0:
+                continue
+            here, tile = here[still], taken("still", tile, still)
         searched += here.shape[0]
         moved += _move(rows, now, here, tile, _settle(rows, now, here, tile))
     return searched, moved
