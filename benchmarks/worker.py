@@ -16,6 +16,8 @@ import numpy as np
 from . import memory
 from .contenders import ALL
 
+FEW = 1 << 16  # numbers
+
 
 class Session:
     """One contender with its data loaded. Each public method is a verb of the protocol."""
@@ -46,8 +48,9 @@ class Session:
         A run on a few rows comes before, so that the code of the library, its threads and its
         compiler are in the baseline, and what is left is what the size of the data costs. The
         second peak is free of compilation, and has what the first run kept. None: cannot be told.
+        The rows are not so few that a library would take another way.
         """
-        few = max(1000, self.start.shape[-2]) if self.x.ndim == 2 else 1
+        few = max(FEW // self.x.shape[-1], self.start.shape[-2]) if self.x.ndim == 2 else 1
         self.contender.setup(self.x[:few], self.start if self.x.ndim == 2 else self.start[:few])
         self.run(task, options)
         self.contender.setup(self.x, self.start)

@@ -206,6 +206,15 @@ def test_squares_that_overflow_are_reported(xp, asarray):
         assert int(kmeans(x, 1, key=0).status) == NONFINITE
 
 
+def test_a_sum_that_overflows_is_finite_data(xp, asarray):
+    x, start = np.full((6, 2), 3e38), asarray(xp, [[1.0, 1.0]], "float32")
+    with np.errstate(all="ignore"):
+        assert int(lloyd(asarray(xp, x, "float32"), start).status) == NONFINITE
+        x[2, 1] = -np.inf
+        with pytest.raises(ValueError, match="x must be finite"):
+            lloyd(asarray(xp, x, "float32"), start)
+
+
 @pytest.mark.backend("jax")
 @pytest.mark.eager
 def test_constants_of_a_jitted_function_need_no_check(xp):
