@@ -31,6 +31,8 @@ __all__ = [
 METRICS = ("cosine", "euclidean", "sqeuclidean")
 # Half precision is widened block by block, which PyTorch and JAX do faster than NumPy.
 _DTYPES = ("float32", "float64")
+# A call from compiled code to Python pays for so many times the rows.
+_FOR_XLA = 4
 
 
 def has_kernels(arrays, options):
@@ -85,11 +87,13 @@ def from_numpy(outputs, like):
 def has_foreign_kernels(arrays, options):
     """JAX, under a trace: whether kernels may run from compiled code, should it be for a CPU.
 
-    The arrays of several devices would all be brought to one.
+    The arrays of several devices would all be brought to one. What XLA compiled is faster
+    where little is to be done.
     """
     import jax
 
-    return has_kernels(arrays, options) and jax.device_count() == 1
+    there = has_kernels(arrays, options) and jax.device_count() == 1
+    return there and pays(arrays[0], times=_FOR_XLA)
 
 
 def by_foreign_call(name, present, options, arrays, shapes, portable):

@@ -4,6 +4,7 @@ from functools import partial
 from math import inf
 from typing import Any, NamedTuple
 
+from kmeans_fx._backend.drift import relative_error
 from kmeans_fx._backend.kernels import bounds_for, kernels_for
 from kmeans_fx._backend.loop import cond, select, while_loop
 from kmeans_fx._backend.namespace import (
@@ -14,7 +15,7 @@ from kmeans_fx._backend.namespace import (
 )
 from kmeans_fx._backend.transform import is_concrete
 from kmeans_fx._partition import Partition, Space, own_distances, partition
-from kmeans_fx.algorithms.bounded import PATIENCE, BoundedPartition, Search
+from kmeans_fx.algorithms.bounded import PATIENCE, BoundedPartition
 from kmeans_fx.converge import RUNNING
 from kmeans_fx.distances import as_metric, identity
 from kmeans_fx.update import ClusterStats, cluster_means, weighted_sum
@@ -95,8 +96,7 @@ class FusedPartition:
     """
 
     def __init__(self):
-        self.bounds, self.centroids = None, None
-        self.moved, self.found = 0, None
+        self.bounds, self.moved, self.found = None, 0, None
 
     def __call__(self, x, centroids, weights, space, *, dropped=None, stats=True, distances=False):
         """As `partition`."""
@@ -118,7 +118,6 @@ class FusedPartition:
 
     def next(self, x, centroids, weights, space):
         """The Partition for the centroids, by the bounds of the last pass."""
-        search = Search(centroids, space)
         if self.bounds is None:
             mapping = space.mapping(x)
             kernels = kernels_for(x, centroids.dtype, "update_bounds")
@@ -130,11 +129,9 @@ class FusedPartition:
                 space.origin,
                 centroids.shape[0],
                 space.kernel_rows(kernels, x, copied=False),
-                search.error,
+                relative_error(centroids),
             )
-        drift = search.drift(self.centroids)
-        labels, sums, counts, _, self.moved = self.bounds.update(centroids, drift)
-        self.centroids = centroids
+        labels, sums, counts, _, self.moved = self.bounds.update(centroids)
         return Partition(labels, ClusterStats(sums, counts, counts[0] * 0), None)
 
 

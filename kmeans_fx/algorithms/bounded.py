@@ -10,6 +10,7 @@ References
 
 from typing import Any, NamedTuple
 
+from kmeans_fx._backend.drift import drift, relative_error
 from kmeans_fx._backend.namespace import array_namespace, device
 from kmeans_fx._backend.nearest import score_table, squared_norms
 from kmeans_fx._backend.segment import segment_counts, segment_stats
@@ -96,8 +97,7 @@ class Search:
 
     def __init__(self, centroids, space):
         self.xp = array_namespace(centroids=centroids)
-        # Bounds are rounded away from the truth, so that no rounding skips a row.
-        self.error = float(self.xp.finfo(centroids.dtype).eps) * (8 + centroids.shape[1] ** 0.5)
+        self.error = relative_error(centroids)
         self.centroids, self.space = centroids, space
         self.table = score_table(centroids)
         self.largest = self.xp.max(self.table[1])
@@ -107,24 +107,10 @@ class Search:
         labels, upper, lower = self._two_nearest(self.space.rows(part))
         return (labels, upper, lower), (self._count(labels.shape[0], part),)
 
-    def drift(self, previous):
-        """(3, k): how far the centroid moved, how far any other, and half the way to the next."""
-        xp = self.xp
-        if previous is None:
-            shape, place = (3, self.centroids.shape[0]), device(self.centroids)
-            return xp.zeros(shape, dtype=self.centroids.dtype, device=place)
-        moved = xp.sqrt(squared_norms(self.centroids - previous)) * (1 + self.error)
-        top = xp.argmax(moved)
-        others = xp.arange(moved.shape[0], device=device(moved)) != top
-        second = xp.max(xp.where(others, moved, xp.zeros_like(moved)))
-        # Lemma 1 of Hamerly: nearer than half the way to the next centroid is nearest.
-        half = _nearest_other(xp, self.centroids, self.table) / 2
-        return xp.stack((moved, xp.where(others, xp.max(moved), second), half))
-
     def where_bounds_fail(self, old):
         """The rows that may have changed cluster since ``old``."""
         xp = self.xp
-        moved, reach, half = self.drift(old.centroids)
+        moved, reach, half = drift(self.centroids, old.centroids, self.error)
 
         def block(part, labels, upper, lower):
             upper = (upper + moved[labels]) * (1 + self.error)
@@ -161,20 +147,6 @@ class Search:
         lower = xp.sqrt(xp.clip(xp.min(scores, axis=1) + norms - error, 0, None))
         upper = xp.sqrt(squared_norms(rows - self.centroids[labels])) * (1 + self.error)
         return labels, upper, lower
-
-
-def _nearest_other(xp, centroids, table):
-    """Distance from every centroid to the next one."""
-
-    def block(part, place):
-        scores = xp.matmul(part, table[0]) + table[1]
-        scores[xp.arange(part.shape[0], device=device(part)), place] = xp.inf
-        other = xp.argmin(scores, axis=1)
-        return (xp.sqrt(squared_norms(part - centroids[other])),), ()
-
-    k = centroids.shape[0]
-    place = xp.arange(k, device=device(centroids))
-    return map_rows(block, (centroids, place), centroids, k, None)[0][0]
 
 
 def _statistics(x, labels, weights, search, old):

@@ -37,13 +37,16 @@ def enabled():
     return os.environ.get("KMEANS_FX_KERNELS") != "0" and _has_numba()
 
 
-def pays(x):
-    """Whether x (..., n, d) is enough work for compiled kernels, of rows that are not too wide."""
-    return _is_large(x) and x.shape[-1] <= _MOST_COLUMNS
+def pays(x, *, times=1):
+    """Whether x (..., n, d) is enough work for compiled kernels, of rows that are not too wide.
+
+    With ``times``, whether it is that many times as much.
+    """
+    return _is_large(x, times) and x.shape[-1] <= _MOST_COLUMNS
 
 
-def _is_large(x):
-    return prod(x.shape) >= _FEW_NUMBERS
+def _is_large(x, times=1):
+    return prod(x.shape) >= times * _FEW_NUMBERS
 
 
 def kernels_for(x, dtype, task):

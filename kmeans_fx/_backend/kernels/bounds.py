@@ -29,6 +29,7 @@ class Bounds:
     def __init__(self, kernels, x, mapping, weights, origin, k, size, slack):
         n, d, dtype = x.shape[0], origin.shape[0], origin.dtype
         self.kernels = kernels
+        self.centroids = None
         self.x, self.mapping, self.size, self.slack = x, mapping, size, slack
         self.origin = np.ascontiguousarray(origin)
         self.share = np.empty(0, dtype) if weights is None else np.array(weights, dtype)
@@ -40,8 +41,8 @@ class Bounds:
         self.tally = np.empty((blocks, 2), np.int64)
         self.sums, self.path, self.searched = np.zeros((k, d)), np.zeros((2, k)), n
 
-    def update(self, centroids, drift):
-        """A pass for centroids (k, d) that moved by ``drift`` (3, k).
+    def update(self, centroids):
+        """A pass for centroids (k, d).
 
         Returns
         -------
@@ -51,11 +52,14 @@ class Bounds:
         """
         self.turn += 1
         anew = self.turn % _REFRESH == 0
+        packed = self.kernels.pack(centroids)
+        drift = self.kernels.drift(centroids, self.centroids, packed, self.slack)
+        self.centroids = centroids
         self.path += drift[:2]
         # Rounded up, so that no way is shorter than it was.
         path = np.nextafter(self.path.astype(self.origin.dtype), np.inf)
         drift = np.concatenate([path, drift[2:]])
-        arguments = np.ascontiguousarray(centroids), *self.kernels.pack(centroids)[:2], drift, anew
+        arguments = np.ascontiguousarray(centroids), *packed[:2], drift, anew
         blocks = self.tally.shape[0]
         # Rows that are mapped are copies: of no more than a block at a time.
         workers = self._workers()

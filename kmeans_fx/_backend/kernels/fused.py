@@ -5,11 +5,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kmeans_fx._backend.kernels import cpu, search, seeding
+from kmeans_fx._backend.kernels.drift import drift as compiled_drift
 
 __all__ = [
     "Packed",
     "assign",
     "candidates_of",
+    "drift",
     "gains",
     "nearest_squares",
     "own_squares",
@@ -92,6 +94,14 @@ def own_squares(rows, centroids, labels):
     squares = np.empty(rows.shape[0], rows.dtype)
     cpu.own_squares(*_plain_all(rows, centroids, labels), squares)
     return squares
+
+
+def drift(centroids, previous, packed, slack):
+    """`kmeans_fx._backend.drift.drift`, of the Packed centroids."""
+    ways = np.zeros((3, packed.k), centroids.dtype)
+    if previous is not None:
+        compiled_drift(*_plain_all(centroids, previous), *packed[:2], slack, ways)
+    return ways
 
 
 def update_bounds(rows, *arguments):

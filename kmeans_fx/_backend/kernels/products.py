@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kmeans_fx._backend.drift import drift as portable_drift
 from kmeans_fx._backend.kernels.product_bounds import update_bounds
 from kmeans_fx._backend.kernels.product_tiles import centred, nearest, sum_by_label, taken, tiles
 
-__all__ = ["Packed", "assign", "own_squares", "pack", "rows_per_call", "update_bounds"]
+__all__ = ["Packed", "assign", "drift", "own_squares", "pack", "rows_per_call", "update_bounds"]
 
 
 # Threads of Python wait for each other between operations, so calls are few and long: not more
@@ -75,6 +76,12 @@ def _assign(x, origin, operand, share, stats):
             totals += sum_by_label(tile, labels[here], k, None if share is None else share[here])
     totals = totals.astype(x.dtype)
     return labels, totals[:, :-1], totals[:, -1]
+
+
+def drift(centroids, previous, packed, slack):
+    """`kmeans_fx._backend.drift.drift`."""
+    del packed
+    return portable_drift(centroids, previous, slack)
 
 
 def own_squares(rows, centroids, labels):

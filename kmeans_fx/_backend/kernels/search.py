@@ -4,14 +4,17 @@
 ``packed`` and ``bias`` are those of a `kmeans_fx._backend.kernels.fused.Packed`.
 """
 
-from math import inf
-
 import numpy as np
 
 from kmeans_fx._backend.kernels.compiled import compiled
 from kmeans_fx._backend.kernels.cpu import sum_rows, weight_of
 from kmeans_fx._backend.kernels.registers import broadcast, fma, load, subtract, total, width
-from kmeans_fx._backend.kernels.tiles import bounds_of_tile, nearest_of_tile, two_nearest_of_tile
+from kmeans_fx._backend.kernels.tiles import (
+    bounds_of_tile,
+    largest_square,
+    nearest_of_tile,
+    two_nearest_of_tile,
+)
 from kmeans_fx._backend.kernels.transpose import fill_tile
 
 __all__ = ["assign_rows", "bounded_blocks"]
@@ -159,7 +162,7 @@ def _bounded_rows(
     searched, moved, held, size = 0, 0, 0, 3 * width(x)
     tile, place = np.zeros((d, size), x.dtype), np.zeros(size, np.int64)
     facts, label = np.zeros((2, size), x.dtype), np.zeros(size, np.int32)
-    largest, way = _largest(bias), np.empty(centroids.shape[0], x.dtype)
+    largest, way = largest_square(bias), np.empty(centroids.shape[0], x.dtype)
     for j in range(centroids.shape[0]):
         way[j] = (drift[0, j] + drift[1, j]) * (1 + x.dtype.type(slack))
     rows = np.zeros(_ROWS, np.int64)
@@ -262,15 +265,6 @@ def _settle(tile, held, place, packed, bias, largest, slack, drift, facts, label
         i, own = place[h], label[h]
         upper[i] = low[h] - drift[0, own] * less
         gap[i] = high[h] - low[h] + (drift[0, own] + drift[1, own]) * less
-
-
-@compiled
-def _largest(bias):
-    """The largest square of a centroid."""
-    largest = bias.dtype.type(0)
-    for j in range(bias.shape[0]):
-        largest = bias[j] if largest < bias[j] < inf else largest
-    return largest
 
 
 @compiled

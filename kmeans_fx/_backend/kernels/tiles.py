@@ -27,7 +27,7 @@ from kmeans_fx._backend.kernels.registers import (
     subtract,
 )
 
-__all__ = ["bounds_of_tile", "nearest_of_tile", "two_nearest_of_tile"]
+__all__ = ["bounds_of_tile", "largest_square", "nearest_of_tile", "two_nearest_of_tile"]
 
 
 @compiled
@@ -111,6 +111,15 @@ def two_nearest_of_tile(tile, packed, bias, d, w, label, low, high):
     _keep(best[0], w, low)
     _keep(best[1], w, high)
     _keep(best[2], w, label)
+
+
+@compiled
+def largest_square(bias):
+    """Of all centroids."""
+    largest = bias.dtype.type(0)
+    for j in range(bias.shape[0]):
+        largest = bias[j] if largest < bias[j] < inf else largest
+    return largest
 
 
 @compiled
