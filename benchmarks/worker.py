@@ -16,7 +16,7 @@ import numpy as np
 from . import memory
 from .contenders import ALL
 
-FEW = 1 << 17  # numbers
+FEW = 1 << 19  # numbers
 
 
 class Session:
