@@ -69,7 +69,8 @@ def test_every_pass_finds_a_nearest_centroid_wherever_they_move(dtype, more, kin
     space = centred_space(x, None, as_metric("sqeuclidean"), 200)
     rows, passes = x - space.origin, FusedPartition()
     centroids, labels = rows[rng.integers(n, size=k)], np.full(n, -1)
-    for turn, step in enumerate((0, 1, 0.1, 0, 1e-3, 5, 0, 0.01, 1e-4, 0) * 4):
+    steps = (0, 1, 0.1, 0, 1e-3, 5, 0, 0.01, 1e-4, 0) * (2 if more else 4)
+    for turn, step in enumerate(steps):
         centroids = centroids + (step * rng.normal(size=(k, d)) * np.ptp(rows)).astype(dtype)
         part = passes.next(x, centroids, weights, space)
         assert passes.bounds.kernels is products
