@@ -131,7 +131,7 @@ class FusedPartition:
                 space.kernel_rows(kernels, x, copied=False),
                 relative_error(centroids),
             )
-        labels, sums, counts, _, self.moved = self.bounds.update(centroids)
+        labels, sums, counts, self.moved = self.bounds.update(centroids)
         return Partition(labels, ClusterStats(sums, counts, counts[0] * 0), None)
 
 

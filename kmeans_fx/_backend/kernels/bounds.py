@@ -38,8 +38,8 @@ class Bounds:
         self.upper, self.gap = np.empty(n, dtype), np.empty(n, dtype)
         blocks = -(-n // size)
         self.parts, self.weights = np.empty((blocks, k, d)), np.empty((blocks, k))
-        self.tally = np.empty((blocks, 2), np.int64)
-        self.sums, self.path, self.searched = np.zeros((k, d)), np.zeros((2, k)), n
+        self.tally = np.full((blocks, 2), size)  # before the first pass all rows are in question
+        self.sums, self.path = np.zeros((k, d)), np.zeros((2, k))
 
     def update(self, centroids):
         """A pass for centroids (k, d).
@@ -48,7 +48,7 @@ class Bounds:
         -------
         labels : (n,), the same memory in every pass
         sums, counts : (k, d), (k,)
-        searched, moved : int
+        moved : int
         """
         self.turn += 1
         anew = self.turn % _REFRESH == 0
@@ -60,31 +60,31 @@ class Bounds:
         path = np.nextafter(self.path.astype(self.origin.dtype), np.inf)
         drift = np.concatenate([path, drift[2:]])
         arguments = np.ascontiguousarray(centroids), *packed[:2], drift, anew
-        blocks = self.tally.shape[0]
+        blocks, workers = self.tally.shape[0], self._workers()
         # Rows that are mapped are copies: of no more than a block at a time.
-        workers = self._workers()
         span = max(1, blocks // (_TASKS * workers)) if self.mapping is None else 1
         starts = range(0, blocks, span)
+        workers = min(workers, len(starts))
 
         def task(first):
             self._blocks(slice(first, min(first + span, blocks)), *arguments)
 
-        if min(workers, len(starts)) == 1:
+        if workers == 1:
             for first in starts:
                 task(first)
         else:
-            run_tasks(task, starts, min(workers, len(starts)), lambda _: None)
+            run_tasks(task, starts, workers, lambda _: None)
         change = self.parts.sum(axis=0)
         self.sums = change if anew else self.sums + change
-        self.searched, moved = self.tally.sum(axis=0)
+        moved = self.tally[:, 1].sum()
         dtype = self.origin.dtype
         counts = self.weights.sum(axis=0)
-        return self.labels, self.sums.astype(dtype), counts.astype(dtype), self.searched, moved
+        return self.labels, self.sums.astype(dtype), counts.astype(dtype), moved
 
     def _workers(self):
         """How many threads a pass is worth, if as many rows fail their bounds as in the last."""
         search = 10 + self.sums.size // 80
-        little = self.labels.shape[0] + search * self.searched < _LITTLE
+        little = self.labels.shape[0] + search * self.tally[:, 0].sum() < _LITTLE
         return 1 if little else max(1, threads())
 
     def labels_before(self):

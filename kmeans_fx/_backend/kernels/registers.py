@@ -20,6 +20,7 @@ __all__ = [
     "larger",
     "load",
     "loading",
+    "read",
     "root",
     "select",
     "shuffled",
@@ -29,6 +30,7 @@ __all__ = [
     "subtract",
     "total",
     "width",
+    "write",
 ]
 
 _BITS = 256
@@ -81,8 +83,7 @@ def store(typing, array, place, value):
     """Write a vector to a contiguous 1-d array from a place on."""
 
     def build(context, builder, signature, arguments):
-        place = _pointer(context, builder, array, arguments, value.vector)
-        builder.store(arguments[2], place, align=array.dtype.bitwidth // 8)
+        write(context, builder, array, arguments, arguments[2])
         return context.get_dummy_value()
 
     return types.none(array, types.intp, value), build
@@ -127,9 +128,7 @@ def root(typing, a):
     """The square root."""
 
     def build(context, builder, signature, arguments):
-        name = f"llvm.sqrt.v{a.count}f{a.dtype.bitwidth}"
-        kind = ir.FunctionType(a.vector, [a.vector])
-        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+        return _intrinsic_of_llvm(builder, "sqrt", a, arguments)
 
     return a(a), build
 
@@ -139,9 +138,7 @@ def fma(typing, a, b, c):
     """Multiply and add, a * b + c, rounded once."""
 
     def build(context, builder, signature, arguments):
-        name = f"llvm.fma.v{a.count}f{a.dtype.bitwidth}"
-        kind = ir.FunctionType(a.vector, [a.vector] * 3)
-        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
+        return _intrinsic_of_llvm(builder, "fma", a, arguments)
 
     return a(a, b, c), build
 
@@ -205,10 +202,28 @@ def loading(kind, array):
     """The signature and the code of an intrinsic that loads a vector of a kind."""
 
     def build(context, builder, signature, arguments):
-        place = _pointer(context, builder, array, arguments, kind.vector)
-        return builder.load(place, align=array.dtype.bitwidth // 8)
+        return read(context, builder, array, arguments, kind.vector)
 
     return kind(array, types.intp), build
+
+
+def read(context, builder, array, arguments, vector):
+    """Code that loads a vector, from values that begin with the array and the place."""
+    place = _pointer(context, builder, array, arguments, vector)
+    return builder.load(place, align=array.dtype.bitwidth // 8)
+
+
+def write(context, builder, array, arguments, value):
+    """Code that stores a vector, to where values that begin with the array and the place say."""
+    place = _pointer(context, builder, array, arguments, value.type)
+    builder.store(value, place, align=array.dtype.bitwidth // 8)
+
+
+def _intrinsic_of_llvm(builder, name, register, arguments):
+    """Code that calls what LLVM has for vectors like the register: as many go in, and one out."""
+    kind = ir.FunctionType(register.vector, [register.vector] * len(arguments))
+    name = f"llvm.{name}.v{register.count}f{register.dtype.bitwidth}"
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
 
 
 def _pointer(context, builder, array, arguments, vector):

@@ -172,12 +172,15 @@ def _bounded_rows(
             x, start, stop, origin, centroids, labels, upper, gap, drift, way, slack, rows
         )
         searched += wanted
-        for h in range(wanted):
-            place[held] = rows[h]
-            held += 1
-            if held == size:
-                fill_tile(x, origin, place, held, tile)
+        # One turn more after the last row, for what is held.
+        for h in range(wanted + (stop == n)):
+            if h < wanted:
+                place[held] = rows[h]
+                held += 1
+            if held == size or (h == wanted and held > 0):
                 _settle(
+                    x,
+                    origin,
                     tile,
                     held,
                     place,
@@ -195,12 +198,6 @@ def _bounded_rows(
                     x, origin, held, place, label, labels, before, turns, turn, share, sums, counts
                 )
                 held = 0
-    if held:
-        fill_tile(x, origin, place, held, tile)
-        _settle(tile, held, place, packed, bias, largest, slack, drift, facts, label, upper, gap)
-        moved += _move(
-            x, origin, held, place, label, labels, before, turns, turn, share, sums, counts
-        )
     return searched, moved
 
 
@@ -255,8 +252,11 @@ def _distance(row, origin, centroid):
 
 
 @compiled
-def _settle(tile, held, place, packed, bias, largest, slack, drift, facts, label, upper, gap):
-    """The nearest centroids of the rows in the tile, and their bounds."""
+def _settle(
+    x, origin, tile, held, place, packed, bias, largest, slack, drift, facts, label, upper, gap
+):
+    """The nearest centroids of the rows in ``place``, and their bounds."""
+    fill_tile(x, origin, place, held, tile)
     low, high, flat = facts[0], facts[1], tile.reshape(tile.size)
     two_nearest_of_tile(flat, packed, bias, tile.shape[0], width(tile), label, low, high)
     bounds_of_tile(flat, tile.shape[0], width(tile), largest, slack, low, high)

@@ -4,7 +4,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from kmeans_fx._backend.kernels.compiled import compiled
-from kmeans_fx._backend.kernels.registers import Register, count_of, shuffled, width
+from kmeans_fx._backend.kernels.registers import Register, count_of, read, shuffled, width, write
 
 __all__ = ["fill_tile"]
 
@@ -36,22 +36,16 @@ def _turn_square(typing, x, place, h, d, f, origin, tile, start, stride):
     def build(context, builder, signature, arguments):
         x_, place_, h_, d_, f_, origin_, tile_, start_, stride_ = arguments
 
-        def at(array, kind, offset):
-            start = context.make_array(kind)(context, builder, array).data
-            return builder.bitcast(builder.gep(start, [offset]), vector.as_pointer())
-
         index = context.make_array(place)(context, builder, place_).data
-        less = builder.load(at(origin_, origin, f_), align=x.dtype.bitwidth // 8)
+        less = read(context, builder, origin, (origin_, f_), vector)
         rows = []
         for i in range(count):
             row = builder.load(builder.gep(index, [builder.add(h_, h_.type(i))]))
             offset = builder.add(builder.mul(row, d_), f_)
-            rows.append(
-                builder.fsub(builder.load(at(x_, x, offset), align=x.dtype.bitwidth // 8), less)
-            )
+            rows.append(builder.fsub(read(context, builder, x, (x_, offset), vector), less))
         for j, column in enumerate(_turned(builder, rows)):
             offset = builder.add(start_, builder.mul(stride_, stride_.type(j)))
-            builder.store(column, at(tile_, tile, offset), align=x.dtype.bitwidth // 8)
+            write(context, builder, tile, (tile_, offset), column)
         return context.get_dummy_value()
 
     return types.none(x, place, h, d, f, origin, tile, start, stride), build
