@@ -116,16 +116,18 @@ def test_iterations_that_run_ahead_are_those_of_the_step(dtype, empty, kind, n, 
 
 
 @ON_NUMPY
-@given(HARD, st.integers(2, 600), st.integers(1, 9), st.integers(2, 9), st.integers(0, 99))
+@given(HARD, *(st.integers(*r) for r in ((2, 600), (1, 9), (2, 9), (0, 99))), st.booleans())
 @pytest.mark.parametrize("more", [0, 90])  # with so many a row's own distance is looked at first
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_every_pass_finds_a_nearest_centroid_wherever_they_move(dtype, more, kind, n, d, k, seed):
+def test_every_pass_finds_a_nearest_centroid_wherever_they_move(
+    dtype, more, kind, n, d, k, seed, bounded
+):
     n, d, k = min(n, 60) if more else n, d + more, k + more
     x = hard_rows(kind, n, d, seed).astype(dtype)
     rng = np.random.default_rng(seed)
     weights = rng.integers(0, 3, size=n).astype(dtype) if seed % 2 else None
     space = centred_space(x, None, as_metric("sqeuclidean"), 200)
-    rows, fused = x - space.origin, FusedPartition()
+    rows, fused = x - space.origin, FusedPartition(bounded=bounded)
     centroids, labels = rows[rng.integers(n, size=k)], np.full(n, -1)
     steps = (0, 1, 0.1, 0, 1e-3, 5, 0, 0.01) * (1 if more else 5)
     for turn, step in enumerate(steps):

@@ -15,8 +15,9 @@ from tests.parameters import HARD_KINDS, hard_rows
 
 pytestmark = pytest.mark.backend("numpy")
 
-# Few clusters and many: scores across, scores along, marks, and rows in order.
-CLUSTERS = st.sampled_from([1, 2, 9, 30, 100])
+# On both sides of every threshold: scores across and along, columns in one piece and rows.
+CLUSTERS = st.sampled_from([1, 2, 9, 30, 100, 130])
+COLUMNS = st.sampled_from([1, 2, 3, 5, 9, 16, 17, 30])
 KINDS = st.sampled_from(["normal", *HARD_KINDS])
 
 
@@ -34,7 +35,7 @@ def excess(rows, centroids, labels):
     return far[np.arange(len(rows)), labels] - far.min(1), scale
 
 
-@given(KINDS, st.integers(1, 600), st.integers(1, 9), CLUSTERS, st.integers(0, 99))
+@given(KINDS, st.integers(1, 600), COLUMNS, CLUSTERS, st.integers(0, 99))
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_every_label_is_of_a_nearest_centroid(dtype, kind, n, d, k, seed):
     rng = np.random.default_rng(seed)
@@ -58,16 +59,18 @@ def test_every_label_is_of_a_nearest_centroid(dtype, kind, n, d, k, seed):
     np.testing.assert_allclose(part.inertia, np.sum(share * own), rtol=1e-4)
 
 
-@given(KINDS, st.integers(2, 600), st.integers(1, 9), CLUSTERS, st.integers(0, 99))
+@given(KINDS, st.integers(2, 600), COLUMNS, CLUSTERS, st.integers(0, 99), st.booleans())
 @pytest.mark.parametrize("more", [0, 40])  # with so many a row's own distance is looked at first
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_every_pass_finds_a_nearest_centroid_wherever_they_move(dtype, more, kind, n, d, k, seed):
+def test_every_pass_finds_a_nearest_centroid_wherever_they_move(
+    dtype, more, kind, n, d, k, seed, bounded
+):
     n, d, k = min(n, 100) if more else n, d + more, k + more
     rng = np.random.default_rng(seed)
     x = hard_rows(kind, n, d, rng).astype(dtype)
     weights = rng.integers(0, 3, size=n).astype(dtype) if seed % 2 else None
     space = centred_space(x, None, as_metric("sqeuclidean"), 200)
-    rows, passes = x - space.origin, FusedPartition()
+    rows, passes = x - space.origin, FusedPartition(bounded=bounded)
     centroids, labels = rows[rng.integers(n, size=k)], np.full(n, -1)
     steps = (0, 1, 0.1, 0, 1e-3, 5, 0, 0.01, 1e-4, 0) * (2 if more else 4)
     for turn, step in enumerate(steps):
@@ -86,7 +89,8 @@ def test_every_pass_finds_a_nearest_centroid_wherever_they_move(dtype, more, kin
 def test_bounds_skip_rows_and_are_given_up_where_they_skip_few():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((4000, 8)).astype(np.float32)
-    passes, space = FusedPartition(), centred_space(x, None, as_metric("sqeuclidean"), None)
+    passes = FusedPartition(bounded=True)
+    space = centred_space(x, None, as_metric("sqeuclidean"), None)
     centroids, searched = x[:40] - space.origin, []
     for turn in range(12):
         # They leap, and from the sixth turn on they creep.

@@ -37,10 +37,12 @@ def choose_partition(x, centroids, options):
         and max(x.ndim, centroids.ndim) == 2
         and centroids.shape[0] > 1
     )
-    if not possible or options.algorithm == "lloyd":
+    if not possible:
         return partition
     if kernels_for(x, centroids.dtype, "update_bounds") is not None:
-        return FusedPartition()
+        return FusedPartition(bounded=options.algorithm != "lloyd")
+    if options.algorithm == "lloyd":
+        return partition
     if options.algorithm == "bounded":
         return BoundedPartition(always=True)
     # Bounds are looked at by Python, and their rows taken out: an accelerator would wait.
@@ -95,8 +97,8 @@ class FusedPartition:
         A pass that was made already.
     """
 
-    def __init__(self):
-        self.bounds, self.moved, self.found = None, 0, None
+    def __init__(self, *, bounded):
+        self.bounded, self.bounds, self.moved, self.found = bounded, None, 0, None
 
     def __call__(self, x, centroids, weights, space, *, dropped=None, stats=True, distances=False):
         """As `partition`."""
@@ -130,6 +132,7 @@ class FusedPartition:
                 centroids.shape[0],
                 space.kernel_rows(kernels, x, copied=False),
                 relative_error(centroids),
+                self.bounded,
             )
         labels, sums, counts, self.moved = self.bounds.update(centroids)
         return Partition(labels, ClusterStats(sums, counts, counts[0] * 0), None)

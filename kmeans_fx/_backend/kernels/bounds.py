@@ -23,10 +23,11 @@ class Bounds:
     """Labels, bounds and sums of the rows x (n, d), which ``mapping`` maps to those of the metric.
 
     Blocks of ``size`` rows are summed apart, so that the number of threads changes nothing.
-    ``kernels`` is the module whose ``update_bounds`` knows what the bounds mean.
+    ``kernels`` is the module whose ``update_bounds`` knows what the bounds mean. Where nothing
+    is ``bounded``, there are none, and every pass searches for all rows.
     """
 
-    def __init__(self, kernels, x, mapping, weights, origin, k, size, slack):
+    def __init__(self, kernels, x, mapping, weights, origin, k, size, slack, bounded):
         n, d, dtype = x.shape[0], origin.shape[0], origin.dtype
         self.kernels = kernels
         self.centroids = None
@@ -35,7 +36,8 @@ class Bounds:
         self.share = np.empty(0, dtype) if weights is None else np.array(weights, dtype)
         self.labels, self.before = np.full(n, -1, np.intp), np.empty(n, np.int32)
         self.turns, self.turn = np.empty(n, np.int32), -1
-        self.upper, self.gap = np.empty(n, dtype), np.empty(n, dtype)
+        kept = n if bounded else 0
+        self.upper, self.gap = np.empty(kept, dtype), np.empty(kept, dtype)
         blocks = -(-n // size)
         self.parts, self.weights = np.empty((blocks, k, d)), np.empty((blocks, k))
         self.tally = np.full((blocks, 2), size)  # before the first pass all rows are in question
@@ -53,7 +55,8 @@ class Bounds:
         self.turn += 1
         anew = self.turn % _REFRESH == 0
         packed = self.kernels.pack(centroids)
-        drift = self.kernels.drift(centroids, self.centroids, packed, self.slack)
+        previous = self.centroids if self.gap.shape[0] else None
+        drift = self.kernels.drift(centroids, previous, packed, self.slack)
         self.centroids = centroids
         self.path += drift[:2]
         # Rounded up, so that no way is shorter than it was.

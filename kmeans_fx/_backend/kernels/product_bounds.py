@@ -98,13 +98,21 @@ def update_bounds(
 
 def _search(rows, now):
     """How many rows were searched, and how many moved."""
-    first, turn = rows.labels[0] < 0, now.number
-    if first or not rows.upper[0] < inf:
-        return _search_all(rows, now, first or (turn >= _PATIENCE and turn & (turn - 1) == 0))
-    unsure, most = _unsure(rows, now), rows.x.shape[0] // 2
-    if not now.dear and unsure.shape[0] > most:
-        return _search_all(rows, now, bounds=False)  # gives up
-    searched, moved = _search_unsure(rows, now, unsure)
+    n, turn = rows.x.shape[0], now.number
+    if rows.gap.shape[0] == 0:
+        return n, _move(rows, now, None, _labels(rows, now))
+    first, most = rows.labels[0] < 0, n // 2
+    if first or (not rows.upper[0] < inf and turn >= _PATIENCE and turn & (turn - 1) == 0):
+        return n, _move(rows, now, None, _settle(rows, now, None))
+    given_up = not rows.upper[0] < inf
+    unsure = None if given_up else _unsure(rows, now)
+    if given_up or (not now.dear and unsure.shape[0] > most):
+        rows.upper[0] = inf
+        return n, _move(rows, now, None, _labels(rows, now))
+    if now.dear:
+        unsure = _tighten(rows, now, unsure)
+    searched = unsure.shape[0]
+    moved = _move(rows, now, unsure, _settle(rows, now, unsure)) if searched else 0
     if searched > most:
         rows.upper[0] = inf
     return searched, moved
@@ -117,30 +125,38 @@ def _sum_anew(rows, now):
         now.change += sum_by_label(tile, rows.labels[here], now.k, rows.weights(here))
 
 
-def _search_all(rows, now, bounds):
-    """How many rows were searched, and how many moved, where no row has bounds."""
-    moved, rows.upper[0] = 0, inf
-    for here in tiles(rows.x.shape[0], now.d, now.k):
-        tile = centred(rows.x[here], now.origin)
-        label = _settle(rows, now, here, tile) if bounds else nearest(tile, now.operand)
-        moved += _move(rows, now, here, tile, label)
-    return rows.x.shape[0], moved
+def _tiles_of(rows, now, here):
+    """Slices of the places ``here`` (None: all rows), with the centred rows of each."""
+    m = (rows.x if here is None else here).shape[0]
+    for some in tiles(m, now.d, now.k):
+        part = rows.x[some] if here is None else taken("rows", rows.x, here[some])
+        yield some, centred(part, now.origin)
 
 
-def _search_unsure(rows, now, unsure):
-    """As `_search_all`, of the rows that are not sure of their centroids."""
-    searched, moved = 0, 0
-    for some in tiles(unsure.shape[0], now.d, now.k):
-        here = unsure[some]
-        tile = centred(taken("rows", rows.x, here), now.origin)
-        if now.dear:
-            still = _tighten(rows, now, here, tile)
-            if still.shape[0] == 0:
-                continue
-            here, tile = here[still], taken("still", tile, still)
-        searched += here.shape[0]
-        moved += _move(rows, now, here, tile, _settle(rows, now, here, tile))
-    return searched, moved
+def _labels(rows, now):
+    """The nearest centroids of all rows."""
+    label = scratch("label", rows.labels.shape, np.intp)
+    for some, tile in _tiles_of(rows, now, None):
+        label[some] = nearest(tile, now.operand)
+    return label
+
+
+def _settle(rows, now, here):
+    """The nearest centroids of the rows, which get bounds."""
+    m = (rows.x if here is None else here).shape[0]
+    label, facts = scratch("label", (m,), np.intp), scratch("facts", (3, m), now.origin.dtype)
+    for some, tile in _tiles_of(rows, now, here):
+        label[some], facts[0, some], facts[1, some] = two_nearest(tile, now.operand)
+        np.einsum("ij,ij->i", tile[:, :-1], tile[:, :-1], out=facts[2, some])
+    low, high, norms = facts
+    # The expanded square is off by a few roundings of the largest of its terms.
+    error = 2 * now.slack * (norms + now.largest)
+    upper = np.sqrt(np.maximum(low + norms, 0) + error) * now.more
+    lower = np.sqrt(np.maximum(high + norms - error, 0)) * now.less
+    here = slice(None) if here is None else here
+    rows.upper[here] = upper - (now.moved * now.less)[label]
+    rows.gap[here] = lower - upper + ((now.moved + now.reach) * now.less)[label]
+    return label
 
 
 def _unsure(rows, now):
@@ -153,43 +169,34 @@ def _unsure(rows, now):
     return here[~(high <= now.half[own])]
 
 
-def _tighten(rows, now, here, tile):
-    """Measures the rows' own distances; which of the tile are still unsure."""
-    own = rows.labels[here]
-    apart = taken("apart", now.centroids, own)
-    np.subtract(tile[:, :-1], apart, out=apart)
-    high = np.sqrt(np.einsum("ij,ij->i", apart, apart)) * now.more
+def _tighten(rows, now, here):
+    """Measures the rows' own distances; which of them are still unsure."""
+    own, square = rows.labels[here], scratch("facts", here.shape, now.origin.dtype)
+    for some, tile in _tiles_of(rows, now, here):
+        apart = taken("apart", now.centroids, own[some])
+        np.subtract(tile[:, :-1], apart, out=apart)
+        np.einsum("ij,ij->i", apart, apart, out=square[some])
+    high = np.sqrt(square) * now.more
     lower = rows.gap[here] + rows.upper[here]
     rows.upper[here] = upper = high - now.moved[own] * now.less
     rows.gap[here] = lower - upper - now.slack * np.abs(lower)
     bar = np.maximum(now.half[own], (lower - now.reach[own]) * now.less)
-    return np.flatnonzero(~(high <= bar))
+    return here[~(high <= bar)]
 
 
-def _settle(rows, now, here, tile):
-    """The nearest centroids of the rows of the tile, and their bounds."""
-    label, low, high = two_nearest(tile, now.operand)
-    norms = np.einsum("ij,ij->i", tile[:, :-1], tile[:, :-1])
-    # The expanded square is off by a few roundings of the largest of its terms.
-    error = 2 * now.slack * (norms + now.largest)
-    upper = np.sqrt(np.maximum(low + norms, 0) + error) * now.more
-    lower = np.sqrt(np.maximum(high + norms - error, 0)) * now.less
-    rows.upper[here] = upper - now.moved[label] * now.less
-    rows.gap[here] = lower - upper + ((now.moved + now.reach) * now.less)[label]
-    return label
-
-
-def _move(rows, now, here, tile, label):
-    """The rows of the tile get their labels; those that are new leave one sum for another."""
-    old = rows.labels[here]
+def _move(rows, now, here, label):
+    """The rows get their labels; those that are new leave one sum for another."""
+    old = rows.labels if here is None else rows.labels[here]
     (new,) = np.nonzero(label != old)
     if new.shape[0] == 0:
         return 0
-    place = new + here.start if isinstance(here, slice) else here[new]
+    here = new if here is None else here[new]
     label, old = label[new], old[new]
-    rows.labels[place], rows.before[place], rows.turns[place] = label, old, now.number
+    rows.labels[here], rows.before[here], rows.turns[here] = label, old, now.number
     if old[0] >= 0:  # The first pass sums all rows at its end.
-        tile, share = taken("moved", tile, new), rows.weights(place)
-        now.change += sum_by_label(tile, label, now.k, share)
-        now.change -= sum_by_label(tile, old, now.k, share)
+        share = rows.weights(here)
+        for some, tile in _tiles_of(rows, now, here):
+            weight = None if share is None else share[some]
+            now.change += sum_by_label(tile, label[some], now.k, weight)
+            now.change -= sum_by_label(tile, old[some], now.k, weight)
     return new.shape[0]

@@ -14,11 +14,12 @@ from kmeans_fx._backend.scratch import scratch
 __all__ = ["centred", "first_least", "nearest", "sum_by_label", "taken", "tiles", "two_nearest"]
 
 # Numbers of scratch that a tile may take, and how many rows it may have.
-_NUMBERS, _MOST_ROWS = 1 << 19, 16384
-# Below this the scores of a row are too few for argmin along them.
-_FEW_CENTROIDS = 24
-# Up to here a product with marks of the labels is faster than bringing rows in order.
-_FEW_CLUSTERS = 96
+_NUMBERS, _MOST_ROWS = 1 << 19, 30_000
+# Below these the scores of a row are too few for argmin along them, which mispredicts branches: in
+# a tile whose columns are in one piece, and in others, whose scores across come more slowly.
+_FEW_CENTROIDS, _FEW_CENTROIDS_OF_ROWS = 128, 24
+# Up to here a loop over the columns of a row is too short, and columns lie in one piece.
+_FEW_COLUMNS = 16
 
 
 def tiles(n, d, k):
@@ -28,12 +29,19 @@ def tiles(n, d, k):
 
 
 def centred(rows, origin):
-    """The tile of rows less the origin."""
+    """The tile of rows less the origin: for few columns in column-major order."""
     n, d = rows.shape
-    tile = scratch("tile", (n, d + 1), origin.dtype)
-    np.subtract(rows, origin, out=tile[:, :d])
-    tile[:, d] = 1
-    return tile
+    if d <= _FEW_COLUMNS:
+        columns = scratch("tile", (d + 1, n), origin.dtype)
+        np.subtract(rows.T, origin[:, None], out=columns[:d])
+        columns[d] = 1
+        return columns.T
+    # Eight rows at a time, of which the last may be of no use: one row is a short loop.
+    tile = scratch("tile", (-(-n // 8) * 8, d + 1), origin.dtype)
+    tile[:n, :d], tile[:, d] = rows, 1
+    eight = tile.reshape(-1, 8 * (d + 1))
+    np.subtract(eight, np.tile(np.append(origin, origin.dtype.type(0)), 8), out=eight)
+    return tile[:n]
 
 
 def taken(name, array, index):
@@ -44,7 +52,7 @@ def taken(name, array, index):
 
 def nearest(tile, operand):
     """Labels of the rows."""
-    if operand.shape[1] >= _FEW_CENTROIDS:
+    if not _lie_across(operand):
         return _scores(tile, operand).argmin(axis=1)
     scores = _scores_across(tile, operand)
     return first_least(scores, scores.min(axis=0))
@@ -53,7 +61,7 @@ def nearest(tile, operand):
 def two_nearest(tile, operand):
     """Labels of the rows, their scores, and those of the next nearest centroids."""
     n, k = tile.shape[0], operand.shape[1]
-    if k >= _FEW_CENTROIDS:
+    if not _lie_across(operand):
         scores = _scores(tile, operand)
         label, flat, starts = scores.argmin(axis=1), scores.reshape(-1), np.arange(0, n * k, k)
         place = starts + label
@@ -68,6 +76,13 @@ def two_nearest(tile, operand):
     return label, low, scores.min(axis=0)
 
 
+def _lie_across(operand):
+    """Whether the scores of a centroid, and not of a row, lie in one piece."""
+    columns, k = operand.shape
+    few = _FEW_CENTROIDS if columns <= _FEW_COLUMNS + 1 else _FEW_CENTROIDS_OF_ROWS
+    return k < few
+
+
 def _scores(tile, operand):
     out = scratch("scores", (tile.shape[0], operand.shape[1]), tile.dtype)
     return np.matmul(tile, operand, out=out)
@@ -75,7 +90,7 @@ def _scores(tile, operand):
 
 def _scores_across(tile, operand):
     out = scratch("scores", (operand.shape[1], tile.shape[0]), tile.dtype)
-    return np.matmul(operand.T, tile.T, out=out)
+    return np.matmul(np.ascontiguousarray(operand.T), tile.T, out=out)
 
 
 def first_least(scores, low):
@@ -90,19 +105,19 @@ def first_least(scores, low):
 
 
 def sum_by_label(tile, labels, k, share):
-    """Weighted sums of the rows and, in the last column, weights: (k, d + 1)."""
-    if k <= _FEW_CLUSTERS:
-        marks = scratch("marks", (k, tile.shape[0]), tile.dtype)
-        marks[:] = 0
-        marks[labels, np.arange(tile.shape[0])] = 1 if share is None else share
-        return marks @ tile
+    """Weighted sums of the rows and, in the last column, weights: (k, d + 1) in float64."""
     # Labels of 16 bits sort by radix, several times faster than wider ones.
     order = np.argsort(labels.astype(np.uint16) if k <= 1 << 16 else labels, kind="stable")
-    ordered = taken("ordered", tile, order)
+    if tile.flags.c_contiguous:
+        ordered = taken("ordered", tile, order)
+    else:
+        ordered = np.take(tile.T, order, axis=1).T
     if share is not None:
         ordered *= share[order][:, None]
     sizes = np.bincount(labels, minlength=k)
     present = np.flatnonzero(sizes)
-    sums = np.zeros((k, tile.shape[1]), tile.dtype)
-    sums[present] = np.add.reduceat(ordered, (np.cumsum(sizes) - sizes)[present], axis=0)
+    starts = (np.cumsum(sizes) - sizes)[present]
+    sums = np.zeros((k, tile.shape[1]))
+    # One after the other: in half the digits many equal ones would lose some.
+    sums[present] = np.add.reduceat(ordered, starts, axis=0, dtype=sums.dtype)
     return sums

@@ -15,7 +15,8 @@ __all__ = ["Packed", "assign", "drift", "own_squares", "pack", "rows_per_call", 
 
 
 # Threads of Python wait for each other between operations, so calls are few and long: not more
-# than so many, of not fewer rows, unless they would have too many.
+# than so many, of not fewer rows, unless they would have too many. A power of two of them, of which
+# as many threads have equal shares.
 _CALLS, _FEWEST_ROWS, _MOST_ROWS = 8, 1 << 15, 1 << 17
 
 
@@ -37,7 +38,7 @@ class Packed(NamedTuple):
 
 def rows_per_call(n):
     """Into how many of n rows a pass is cut, for threads to share."""
-    calls = max(1, min(_CALLS, n // _FEWEST_ROWS))
+    calls = 1 << (max(1, min(_CALLS, n // _FEWEST_ROWS)).bit_length() - 1)
     return min(_MOST_ROWS, -(-n // calls))
 
 

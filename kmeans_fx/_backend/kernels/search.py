@@ -91,7 +91,7 @@ def bounded_blocks(
         The labels, -1 where there are no bounds yet; those before a row moved last, and the
         turn in which it did.
     upper, gap : (n,), written over
-        The upper bound, and how far the lower one is above it.
+        The upper bound, and how far the lower one is above it. Empty: all rows are searched.
     drift : (3, k)
         How far the centroid has moved in all, how far any other, and half the way to the next.
     slack : float
@@ -206,7 +206,7 @@ def _unsure(x, start, stop, origin, centroids, labels, upper, gap, drift, way, s
     """How many rows may have another nearest centroid; their places are written to ``rows``."""
     more, less = 1 + x.dtype.type(slack), 1 - x.dtype.type(slack)
     wanted, near, kept, (k, d) = 0, 0, 0, centroids.shape
-    if labels[start] < 0:
+    if labels[start] < 0 or gap.shape[0] == 0:
         for i in range(start, stop):
             rows[i - start] = i
         return stop - start
@@ -258,6 +258,9 @@ def _settle(
     """The nearest centroids of the rows in ``place``, and their bounds."""
     fill_tile(x, origin, place, held, tile)
     low, high, flat = facts[0], facts[1], tile.reshape(tile.size)
+    if gap.shape[0] == 0:
+        nearest_of_tile(flat, packed, bias, tile.shape[0], width(tile), label)
+        return
     two_nearest_of_tile(flat, packed, bias, tile.shape[0], width(tile), label, low, high)
     bounds_of_tile(flat, tile.shape[0], width(tile), largest, slack, low, high)
     less = 1 - tile.dtype.type(slack)
