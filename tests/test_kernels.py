@@ -328,7 +328,7 @@ def test_an_error_in_compiled_code_leaves_nan(monkeypatch):
 
     printed = []
     monkeypatch.setattr(sys, "unraisablehook", printed.append)
-    monkeypatch.setattr(fused, "assign", fails)
+    monkeypatch.setattr(fused, "update_bounds", fails)
     x = separated(np.random.default_rng(10))
     result = jax.jit(lambda x: lloyd(x, x[:6], algorithm="lloyd", max_iter=7))(x)
     assert np.isnan(result.inertia)

@@ -141,3 +141,55 @@ def test_rows_of_nan_end_in_the_status():
     x[200:] = np.nan
     found = partition(x, x[:30], None, centred_space(x[:200], None, as_metric("sqeuclidean"), None))
     assert np.all(found.labels < 30)
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """One for every block that NumPy was given."""
+    seen, function = [], products.update_bounds
+
+    def spy(*arguments):
+        seen.append(arguments)
+        return function(*arguments)
+
+    monkeypatch.setattr(products, "update_bounds", spy)
+    return seen
+
+
+@pytest.mark.backend("torch", "jax")
+@pytest.mark.eager
+@pytest.mark.parametrize("algorithm", ["lloyd", "auto"])
+def test_numpy_does_it_for_other_libraries(xp, asarray, to_numpy, monkeypatch, passes, algorithm):
+    rows = np.random.default_rng(4).standard_normal((700, 5)).astype(np.float32)
+    x = asarray(xp, rows)
+    other = lloyd(x, x[:9, :], algorithm=algorithm)
+    assert passes
+    passes.clear()
+    monkeypatch.setattr(kernels, "_FEW_NUMBERS", 1 << 16)
+    plain = lloyd(x, x[:9, :], algorithm=algorithm)
+    assert not passes
+    np.testing.assert_array_equal(to_numpy(other.labels), to_numpy(plain.labels))
+    np.testing.assert_allclose(to_numpy(other.centroids), to_numpy(plain.centroids), atol=1e-5)
+
+
+@pytest.mark.backend("jax")
+def test_numpy_does_it_for_compiled_code_of_jax(passes):
+    import jax
+
+    x = jax.numpy.asarray(np.random.default_rng(4).standard_normal((700, 5)), "float32")
+
+    def fits(**options):
+        passes.clear()
+        fit = jax.jit(lambda x: lloyd(x, x[..., :9, :], tol=0, **options))
+        alone, together = fit(x), jax.vmap(fit)(x.reshape(7, 100, 5))
+        jax.block_until_ready(together)
+        return alone
+
+    by_numpy = fits()
+    assert {given[0].shape for given in passes} == {(700, 5)}  # and XLA does many at once
+    by_xla = fits(metric="manhattan")
+    assert not passes
+    assert by_xla.labels.dtype == by_numpy.labels.dtype
+    np.testing.assert_allclose(
+        by_numpy.inertia, np.sum((x - by_numpy.centroids[by_numpy.labels]) ** 2), rtol=1e-5
+    )

@@ -14,9 +14,9 @@ from typing import NamedTuple
 from kmeans_fx._backend.host import (
     by_foreign_call,
     from_numpy,
-    has_foreign_kernels,
     has_kernels,
     is_on_host,
+    pays_from_xla,
     suits_numpy,
     to_numpy,
 )
@@ -81,7 +81,7 @@ def program(inputs, outputs, *, by_numpy=False):
         others the dtype of the first input. ``"."`` is a scalar. A letter that no
         input has is the option of that name.
     by_numpy : bool
-        Whether NumPy is faster for tensors of PyTorch on a CPU, also without kernels.
+        Whether NumPy is faster for arrays of PyTorch and JAX on a CPU, also without kernels.
     """
 
     def register(function):
@@ -155,12 +155,17 @@ def opaque(name, arrays, options):
 
 
 def run_on_host(name, present, options, given):
-    """The outputs by NumPy where it has kernels or is the faster one, else None."""
-    suits = has_kernels(given, options) or (_PROGRAMS[name].by_numpy and suits_numpy(given))
-    if not (suits and is_on_host(given)):
+    """The outputs by NumPy where it is the faster one, else None."""
+    if not (_suits_numpy(name, options, given) and is_on_host(given)):
         return None
     cores = [core for core, there in zip(_cores(name), present, strict=True) if there]
     return from_numpy(run_on_numpy(name, present, options, to_numpy(given, cores)), given[0])
+
+
+def _suits_numpy(name, options, given):
+    """Whether NumPy has kernels for the call, or is faster without."""
+    suits = _PROGRAMS[name].by_numpy and suits_numpy(given, options)
+    return suits or has_kernels(given, options)
 
 
 def run_on_numpy(name, present, options, given):
@@ -245,18 +250,22 @@ def _sizes(inputs, arrays, options):
 
 @lru_cache(maxsize=512)
 def _jax_program(name, present, options, kernels):
-    """JAX: made and compiled once for the options; vmap calls the batched form."""
+    """JAX: made and compiled once for the options, and anew where there are other ``kernels``.
+
+    vmap calls the batched form.
+    """
     import jax
     from jax.custom_batching import custom_vmap
 
     ranks = ranks_of(name, present)
+    del kernels  # a trace asks again
 
     @custom_vmap
     def run(*given):
         def portable(*given):
             return tuple(call(name, present, options, given))
 
-        if not (kernels and has_foreign_kernels(given, options)):
+        if not (_suits_numpy(name, options, given) and pays_from_xla(given[0])):
             return portable(*given)
         shapes = shapes_of(name, present, options, given)
         return tuple(by_foreign_call(name, present, options, given, shapes, portable))

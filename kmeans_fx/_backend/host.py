@@ -20,9 +20,9 @@ __all__ = [
     "METRICS",
     "by_foreign_call",
     "from_numpy",
-    "has_foreign_kernels",
     "has_kernels",
     "is_on_host",
+    "pays_from_xla",
     "suits_numpy",
     "to_numpy",
 ]
@@ -40,10 +40,17 @@ def has_kernels(arrays, options):
     return dict(options).get("metric") in METRICS and _is_large(arrays[0]) and enabled()
 
 
-def suits_numpy(arrays):
-    """Whether the arrays are tensors of PyTorch that NumPy, which is there, can work on."""
-    is_torch = is_torch_namespace(array_namespace(a=arrays[0]))
-    return is_torch and _is_large(arrays[0]) and has_numpy()
+def suits_numpy(arrays, options):
+    """Whether NumPy, which is there, can work on the arrays of PyTorch or JAX without kernels.
+
+    XLA is as fast where problems are many, and for a metric that is no product of matrices.
+    """
+    x = arrays[0]
+    if _is_jax(x):
+        suits = x.ndim == 2 and dict(options).get("metric", METRICS[0]) in METRICS
+    else:
+        suits = is_torch_namespace(array_namespace(x=x)) and has_numpy()
+    return suits and _is_large(x)
 
 
 def _is_large(x):
@@ -84,16 +91,15 @@ def from_numpy(outputs, like):
     )
 
 
-def has_foreign_kernels(arrays, options):
-    """JAX, under a trace: whether kernels may run from compiled code, should it be for a CPU.
+def pays_from_xla(x):
+    """JAX, under a trace: whether compiled code may call NumPy for x, should it be for a CPU.
 
     The arrays of several devices would all be brought to one. What XLA compiled is faster
     where little is to be done.
     """
     import jax
 
-    there = has_kernels(arrays, options) and jax.device_count() == 1
-    return there and pays(arrays[0], times=_FOR_XLA)
+    return jax.device_count() == 1 and pays(x, times=_FOR_XLA)
 
 
 def by_foreign_call(name, present, options, arrays, shapes, portable):

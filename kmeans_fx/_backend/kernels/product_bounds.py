@@ -98,24 +98,23 @@ def update_bounds(
 
 def _search(rows, now):
     """How many rows were searched, and how many moved."""
-    n, turn = rows.x.shape[0], now.number
-    if rows.gap.shape[0] == 0:
-        return n, _move(rows, now, None, _labels(rows, now))
-    first, most = rows.labels[0] < 0, n // 2
-    if first or (not rows.upper[0] < inf and turn >= _PATIENCE and turn & (turn - 1) == 0):
-        return n, _move(rows, now, None, _settle(rows, now, None))
-    given_up = not rows.upper[0] < inf
-    unsure = None if given_up else _unsure(rows, now)
-    if given_up or (not now.dear and unsure.shape[0] > most):
-        rows.upper[0] = inf
-        return n, _move(rows, now, None, _labels(rows, now))
-    if now.dear:
-        unsure = _tighten(rows, now, unsure)
-    searched = unsure.shape[0]
-    moved = _move(rows, now, unsure, _settle(rows, now, unsure)) if searched else 0
-    if searched > most:
-        rows.upper[0] = inf
-    return searched, moved
+    n = rows.x.shape[0]
+    if rows.gap.shape[0] > 0:
+        if rows.labels[0] < 0 or _tries_again(rows, now):
+            return n, _move(rows, now, None, _settle(rows, now, None))
+        if rows.upper[0] < inf:
+            unsure = _unsure(rows, now)
+            searched = unsure.shape[0]
+            if 2 * searched <= n:
+                return searched, _move(rows, now, unsure, _settle(rows, now, unsure))
+            rows.upper[0] = inf  # gives up
+    return n, _move(rows, now, None, _labels(rows, now))
+
+
+def _tries_again(rows, now):
+    """Whether bounds that were given up are made anew."""
+    turn = now.number
+    return not rows.upper[0] < inf and turn >= _PATIENCE and turn & (turn - 1) == 0
 
 
 def _sum_anew(rows, now):
@@ -166,7 +165,8 @@ def _unsure(rows, now):
     (here,) = np.nonzero(np.logical_not(kept, out=kept))
     own = rows.labels[here]
     high = (rows.upper[here] + now.moved[own]) * now.more
-    return here[~(high <= now.half[own])]
+    here = here[~(high <= now.half[own])]
+    return _tighten(rows, now, here) if now.dear else here
 
 
 def _tighten(rows, now, here):

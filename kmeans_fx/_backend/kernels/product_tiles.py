@@ -1,7 +1,7 @@
 """Tiles of rows against all centroids, as products of matrices in memory that is taken once.
 
 NumPy. A tile (n, d + 1) is centred rows beside a column of ones, so that one product gives
-scores with their bias, and another sums with their counts. ``operand`` (d + 1, k) is that of a
+scores with their bias, and sums bring their counts. ``operand`` (d + 1, k) is that of a
 `kmeans_fx._backend.kernels.products.Packed`, and ``share`` the weights of the rows or None.
 """
 
