@@ -23,9 +23,10 @@ KINDS = st.sampled_from(["normal", *HARD_KINDS])
 
 @pytest.fixture(autouse=True)
 def _always(monkeypatch):
-    """For however few rows, in tiles of a few."""
+    """For however few rows, and as if there were no compiler."""
     monkeypatch.setattr(kernels, "_FEW_NUMBERS", 0)
-    monkeypatch.setenv("KMEANS_FX_KERNELS", "0")
+    monkeypatch.setattr(kernels, "_has_numba", lambda: False)
+    monkeypatch.delenv("KMEANS_FX_KERNELS", raising=False)
 
 
 def excess(rows, centroids, labels):
@@ -173,23 +174,39 @@ def test_numpy_does_it_for_other_libraries(xp, asarray, to_numpy, monkeypatch, p
 
 
 @pytest.mark.backend("jax")
-def test_numpy_does_it_for_compiled_code_of_jax(passes):
+def test_numpy_does_it_for_compiled_code_of_jax(monkeypatch, passes):
     import jax
 
-    x = jax.numpy.asarray(np.random.default_rng(4).standard_normal((700, 5)), "float32")
+    x = np.random.default_rng(4).standard_normal((700, 5)).astype(np.float32)
 
-    def fits(**options):
+    def fit(x, metric):
         passes.clear()
-        fit = jax.jit(lambda x: lloyd(x, x[..., :9, :], tol=0, **options))
-        alone, together = fit(x), jax.vmap(fit)(x.reshape(7, 100, 5))
-        jax.block_until_ready(together)
-        return alone
+        return jax.jit(lambda x: lloyd(x, x[..., :9, :], tol=0, metric=metric))(x)
 
-    by_numpy = fits()
-    assert {given[0].shape for given in passes} == {(700, 5)}  # and XLA does many at once
-    by_xla = fits(metric="manhattan")
-    assert not passes
-    assert by_xla.labels.dtype == by_numpy.labels.dtype
-    np.testing.assert_allclose(
-        by_numpy.inertia, np.sum((x - by_numpy.centroids[by_numpy.labels]) ** 2), rtol=1e-5
-    )
+    def shapes(*arguments):
+        jax.block_until_ready(fit(*arguments))
+        return {given[0].shape for given in passes}
+
+    by_numpy = fit(x, "euclidean")
+    far = np.linalg.norm(x - by_numpy.centroids[by_numpy.labels], axis=1)
+    np.testing.assert_allclose(by_numpy.inertia, np.sum(far), rtol=1e-5)
+    assert shapes(x, "euclidean") == {(700, 5)}
+    assert not shapes(x.reshape(7, 100, 5), "euclidean")  # XLA is as fast for many problems
+    assert not shapes(x, "manhattan")
+    monkeypatch.setenv("KMEANS_FX_KERNELS", "0")
+    assert not shapes(x, "euclidean")
+
+
+@pytest.mark.backend("jax")
+def test_what_leaves_nothing_to_numpy_can_be_exported(monkeypatch):
+    import jax
+
+    x = np.random.default_rng(5).standard_normal((300, 3)).astype(np.float32)
+
+    def export():
+        return jax.export.export(jax.jit(lambda x: lloyd(x, x[:4]).labels))(x)
+
+    with pytest.raises(ValueError, match="kmeans_fx_program"):
+        export()
+    monkeypatch.setenv("KMEANS_FX_KERNELS", "0")
+    np.testing.assert_array_equal(export().call(x), lloyd(x, x[:4]).labels)

@@ -1,6 +1,7 @@
 """This library, on each of its backends, with its compiled kernels ("fast") and without."""
 
 import os
+import sys
 from functools import cache
 
 from .base import Contender, Outcome, Score
@@ -12,7 +13,8 @@ class _KMeansFx(Contender):
     kernels = False
 
     def setup(self, x, start):
-        os.environ["KMEANS_FX_KERNELS"] = str(int(self.kernels))
+        if not self.kernels:
+            sys.modules["numba"] = None  # as if it were not installed
         super().setup(x, start)
 
     def lloyd(self, max_iter):

@@ -20,7 +20,7 @@ from kmeans_fx._backend.host import (
     suits_numpy,
     to_numpy,
 )
-from kmeans_fx._backend.kernels import enabled
+from kmeans_fx._backend.kernels import allowed
 from kmeans_fx._backend.members import broadcast_shapes, map_members
 from kmeans_fx._backend.namespace import (
     array_namespace,
@@ -143,7 +143,7 @@ def opaque(name, arrays, options):
         return tuple(operator.compute(given, name, present, options))
     if is_jax_namespace(xp):
         outputs = run_on_host(name, present, options, given)
-        run = _placed(name, present, _jax_program(name, present, options, enabled()))
+        run = _placed(name, present, _jax_program(name, present, options, allowed()))
         return outputs or tuple(run(*given))
     if is_cupy_namespace(xp):
         from kmeans_fx._backend.dlpack import from_tensors, to_tensors
@@ -250,7 +250,7 @@ def _sizes(inputs, arrays, options):
 
 @lru_cache(maxsize=512)
 def _jax_program(name, present, options, kernels):
-    """JAX: made and compiled once for the options, and anew where there are other ``kernels``.
+    """JAX: made and compiled once for the options, with ``kernels`` or without.
 
     vmap calls the batched form.
     """

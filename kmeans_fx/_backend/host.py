@@ -4,7 +4,7 @@ A kernel knows NumPy alone. A view costs nothing, so a program that has kernels 
 NumPy as a whole; on JAX also from compiled code, in one call.
 """
 
-from kmeans_fx._backend.kernels import enabled, pays
+from kmeans_fx._backend.kernels import allowed, enabled, pays
 from kmeans_fx._backend.namespace import (
     array_namespace,
     device,
@@ -47,7 +47,7 @@ def suits_numpy(arrays, options):
     """
     x = arrays[0]
     if _is_jax(x):
-        suits = x.ndim == 2 and dict(options).get("metric", METRICS[0]) in METRICS
+        suits = allowed() and x.ndim == 2 and dict(options).get("metric") in METRICS
     else:
         suits = is_torch_namespace(array_namespace(x=x)) and has_numpy()
     return suits and _is_large(x)

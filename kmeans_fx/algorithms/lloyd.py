@@ -252,8 +252,8 @@ def lloyd(
         How rows find their centroid, with the same partition to rounding: "lloyd"
         searches for every row, "bounded" skips rows that provably stay (Hamerly's
         bounds [2]_), "auto" goes over to bounds on large problems while they pay.
-        Bounds are kept on NumPy and PyTorch, and with the extra ``fast`` on a CPU
-        also on JAX, for one problem at a time with a metric of the Euclidean family;
+        Bounds are kept on NumPy and PyTorch, and on a CPU also on JAX where there are
+        many rows, for one problem at a time with a metric of the Euclidean family;
         everything else searches.
     chunk_size : int, optional
         Rows that are held against all centroids at a time; chosen by the cache if

@@ -21,7 +21,7 @@ from kmeans_fx._backend.namespace import (
 )
 from kmeans_fx._backend.transform import tracks_gradients
 
-__all__ = ["bounds_for", "enabled", "kernels_for", "pays"]
+__all__ = ["allowed", "bounds_for", "enabled", "kernels_for", "pays"]
 
 # Fewer numbers than this are clustered before Numba is even imported.
 _FEW_NUMBERS = 1 << 16
@@ -32,9 +32,14 @@ _MOST_COLUMNS_OF_JAX = 64
 _FIRST_GENERATION = 8.0
 
 
+def allowed():
+    """Whether the user lets kernels be used, and NumPy for JAX: KMEANS_FX_KERNELS is not 0."""
+    return os.environ.get("KMEANS_FX_KERNELS") != "0"
+
+
 def enabled():
-    """Whether compiled kernels may be used: Numba is there, and KMEANS_FX_KERNELS is not 0."""
-    return os.environ.get("KMEANS_FX_KERNELS") != "0" and _has_numba()
+    """Whether compiled kernels for a CPU may be used, and Numba is there."""
+    return allowed() and _has_numba()
 
 
 def pays(x, *, times=1):
@@ -81,7 +86,7 @@ def _for_numpy(x, dtype):
 
 def _for_tensors(x, dtype):
     """For a GPU; its tensors may be in half precision, whose sums are kept as ``dtype``."""
-    if not on_accelerator(x) or os.environ.get("KMEANS_FX_KERNELS") == "0":
+    if not (on_accelerator(x) and allowed()):
         return None
     if dtype_name(dtype) != "float32" or tracks_gradients(x):
         return None
@@ -95,7 +100,7 @@ def _for_tensors(x, dtype):
 def _for_jax(x, dtype):
     """For one GPU: the arrays of several would all be brought to each."""
     few = x.ndim == 2 and x.shape[-1] <= _MOST_COLUMNS_OF_JAX
-    if not (few and dtype_name(dtype) == "float32") or os.environ.get("KMEANS_FX_KERNELS") == "0":
+    if not (few and dtype_name(dtype) == "float32" and allowed()):
         return None
     import jax
 
