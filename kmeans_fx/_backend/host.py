@@ -1,7 +1,7 @@
-"""Programs of other libraries on NumPy views of their CPU arrays, where kernels are.
+"""Programs of other libraries on NumPy views of their CPU arrays, where NumPy is the faster one.
 
-A kernel knows NumPy alone. A view costs nothing, so a program that has kernels runs on
-NumPy as a whole; on JAX also from compiled code, in one call.
+A kernel knows NumPy alone. A view costs nothing, so a program that has kernels, or is faster as
+products of NumPy, runs there as a whole; on JAX also from compiled code, in one call.
 """
 
 from kmeans_fx._backend.kernels import allowed, enabled, pays

@@ -154,6 +154,8 @@ def _sorted_stats(rows, labels, k, weights):
     """NumPy: bring equal labels together, then one reduceat; add.at is 10x slower."""
     import numpy as np
 
+    from kmeans_fx._backend.kernels.product_tiles import in_runs
+
     d = rows.shape[-1]
     sizes = np.bincount(labels, minlength=k)
     sums = np.zeros((k, d), dtype=rows.dtype)
@@ -162,13 +164,10 @@ def _sorted_stats(rows, labels, k, weights):
             column = rows[:, j] if weights is None else rows[:, j] * weights
             sums[:, j] = np.bincount(labels, column, k)
     elif labels.size:
-        # Labels of 16 bits sort by radix, several times faster than wider ones.
-        order = np.argsort(labels.astype(np.uint16) if k <= 1 << 16 else labels, kind="stable")
+        order, present, starts = in_runs(labels, sizes)
         ordered = rows.take(order, axis=0)
         if weights is not None:
             ordered *= weights.take(order)[:, None]
-        present = np.flatnonzero(sizes)
-        starts = (np.cumsum(sizes) - sizes)[present]
         sums[present] = np.add.reduceat(ordered, starts, axis=0)
     counts = sizes if weights is None else np.bincount(labels, weights, k)
     return sums, counts.astype(rows.dtype)

@@ -91,6 +91,8 @@ class FusedPartition:
 
     Attributes
     ----------
+    bounded : bool
+        Whether bounds are kept, or every pass searches for all rows.
     moved : int
         How many rows changed cluster in the last pass.
     found : tuple of (centroids, Partition), or None

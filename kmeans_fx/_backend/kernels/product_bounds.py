@@ -119,8 +119,7 @@ def _tries_again(rows, now):
 
 def _sum_anew(rows, now):
     now.change[:] = 0
-    for here in tiles(rows.x.shape[0], now.d, now.k):
-        tile = centred(rows.x[here], now.origin)
+    for here, tile in _tiles_of(rows, now, None):
         now.change += sum_by_label(tile, rows.labels[here], now.k, rows.weights(here))
 
 

@@ -11,7 +11,16 @@ import numpy as np
 
 from kmeans_fx._backend.scratch import scratch
 
-__all__ = ["centred", "first_least", "nearest", "sum_by_label", "taken", "tiles", "two_nearest"]
+__all__ = [
+    "centred",
+    "first_least",
+    "in_runs",
+    "nearest",
+    "sum_by_label",
+    "taken",
+    "tiles",
+    "two_nearest",
+]
 
 # Numbers of scratch that a tile may take, and how many rows it may have.
 _NUMBERS, _MOST_ROWS = 1 << 19, 30_000
@@ -106,18 +115,26 @@ def first_least(scores, low):
 
 def sum_by_label(tile, labels, k, share):
     """Weighted sums of the rows and, in the last column, weights: (k, d + 1) in float64."""
-    # Labels of 16 bits sort by radix, several times faster than wider ones.
-    order = np.argsort(labels.astype(np.uint16) if k <= 1 << 16 else labels, kind="stable")
+    order, present, starts = in_runs(labels, np.bincount(labels, minlength=k))
     if tile.flags.c_contiguous:
         ordered = taken("ordered", tile, order)
     else:
         ordered = np.take(tile.T, order, axis=1).T
     if share is not None:
         ordered *= share[order][:, None]
-    sizes = np.bincount(labels, minlength=k)
-    present = np.flatnonzero(sizes)
-    starts = (np.cumsum(sizes) - sizes)[present]
     sums = np.zeros((k, tile.shape[1]))
     # One after the other: in half the digits many equal ones would lose some.
     sums[present] = np.add.reduceat(ordered, starts, axis=0, dtype=sums.dtype)
     return sums
+
+
+def in_runs(labels, sizes):
+    """The order that brings equal labels together, which there are, and where each run starts.
+
+    ``sizes`` (k,) are how many rows every label has.
+    """
+    # Labels of 16 bits sort by radix, several times faster than wider ones.
+    few = sizes.shape[0] <= 1 << 16
+    order = np.argsort(labels.astype(np.uint16) if few else labels, kind="stable")
+    present = np.flatnonzero(sizes)
+    return order, present, (np.cumsum(sizes) - sizes)[present]
