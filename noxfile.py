@@ -67,7 +67,7 @@ def typecheck(session):
 
 # What kernels take part in; the rest is the same code with and without. They work on NumPy's
 # arrays, so for the others it is enough that theirs get there and back.
-OF_KERNELS = ["kernels", "kmeans"]
+OF_KERNELS = ["kernels", "kmeans", "seeding"]
 WITH_KERNELS = {
     "numpy": [*OF_KERNELS, "assign", "bad_input", "bounded", "empty", "init", "lloyd"],
     "jax": OF_KERNELS,

@@ -9,13 +9,10 @@ References
 """
 
 from kmeans_fx._backend.namespace import array_namespace, device
-from kmeans_fx._backend.threads import run_tasks, threads
+from kmeans_fx._backend.threads import rows_per_long_call, run_tasks, threads
 from kmeans_fx._backend.transform import quiet
 
 __all__ = ["PrunedReach"]
-
-# A turn is two short passes: few blocks, of which each is enough work for a thread to fetch.
-_BLOCKS, _FEWEST_ROWS = 16, 8192
 
 
 class PrunedReach:
@@ -35,10 +32,11 @@ class PrunedReach:
         self.kernels, self.mapped, self.reach = kernels, space.mapping(x), reach
         owner = xp.zeros(reach.shape, dtype=xp.int32, device=device(reach))
         closer = xp.zeros(reach.shape, dtype=xp.uint8, device=device(reach))
-        arrays = (x, weights, reach, owner, closer)
+        lengths = xp.asarray(reach, copy=True)  # to the first row
+        arrays = (x, weights, lengths, reach, owner, closer)
         # Cut once: the passes write to these views of the arrays.
         n = x.shape[0]
-        size = max(_FEWEST_ROWS, -(-n // _BLOCKS))
+        size = rows_per_long_call(n)
         self.blocks = [
             tuple(a if a is None else a[start : start + size, ...] for a in arrays)
             for start in range(0, n, size)
@@ -48,8 +46,8 @@ class PrunedReach:
 
     def gains(self, candidates, chosen):
         """By how much each candidate (t, d) would lower the total reach, (t,)."""
-        packed = self.kernels.candidates_of(candidates)
-        near = self.kernels.nearest_squares(chosen, packed) * self.shrunk
+        packed, near = self.kernels.candidates_of(candidates, chosen)
+        near = near * self.shrunk
 
         def task(block):
             x, *rest = block
@@ -61,7 +59,7 @@ class PrunedReach:
         """Choose ``row`` (d,), which was the candidate ``trial`` of the last gains."""
 
         def task(block):
-            x, _, reach, owner, closer = block
+            x, _, _, reach, owner, closer = block
             self.kernels.shrink_reach(self.mapped(x), row, turn, trial, closer, reach, owner)
 
         self._pass(task)

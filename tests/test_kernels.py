@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmeans_fx import assign, kmeans, kmeans_plusplus, lloyd
+from kmeans_fx import assign, kmeans, lloyd
 from kmeans_fx._backend import kernels
 from kmeans_fx._partition import centred_space, own_distances, partition
-from kmeans_fx._pruned_sampling import PrunedReach
 from kmeans_fx.algorithms._passes import FusedPartition
 from kmeans_fx.distances import as_metric
 from tests.parameters import HARD_KINDS, hard_rows
@@ -48,7 +47,7 @@ def portable(monkeypatch):
 def calls(monkeypatch):
     """The shapes of the blocks that kernels were given."""
     seen = []
-    for name in ("assign", "update_bounds", "gains"):
+    for name in ("assign", "update_bounds"):
         function = getattr(fused, name)
 
         def spy(rows, *rest, function=function):
@@ -196,47 +195,6 @@ def test_a_fit_is_the_portable_one(
         fast_, plain_ = getattr(fast, field), getattr(plain, field)
         assert fast_.dtype == plain_.dtype
         np.testing.assert_allclose(to_numpy(fast_), to_numpy(plain_), rtol=1e-5, atol=1e-3)
-
-
-@pytest.mark.backend("numpy", "torch", "jax")
-@pytest.mark.eager
-@pytest.mark.parametrize("n_trials", [1, 4, 11])
-def test_seeding_draws_the_portable_rows(xp, asarray, to_numpy, portable, calls, n_trials):
-    rng = np.random.default_rng(4)
-    x = asarray(xp, separated(rng, n=900, d=3, k=9))
-    weights = asarray(xp, rng.integers(0, 3, size=900).astype(np.float32))
-
-    def seeds():
-        return kmeans_plusplus(x, 20, key=7, weights=weights, n_trials=n_trials)
-
-    plain = portable(seeds)
-    assert not calls
-    np.testing.assert_array_equal(to_numpy(seeds()), to_numpy(plain))
-    assert calls
-
-
-@ON_NUMPY
-@given(HARD, st.integers(2, 200), st.integers(1, 9), st.integers(0, 99))
-def test_no_row_that_a_candidate_comes_near_to_is_skipped(kind, n, d, seed):
-    x = hard_rows(kind, n, d, seed).astype(np.float32)
-    rng = np.random.default_rng(seed)
-    chosen, candidates = x[rng.integers(n, size=3)], x[rng.integers(n, size=9)]
-    space = centred_space(x, None, as_metric("sqeuclidean"), None)
-
-    def squares(row):
-        return ((x - row) ** 2).sum(1)
-
-    state = PrunedReach(fused, x, None, space, squares(chosen[0]))
-    for turn, row in enumerate(chosen[1:], start=1):
-        state.gains(row[None], chosen[:turn])
-        state.shrink(row, turn, 0)
-    exact = np.min([squares(row) for row in chosen], axis=0)
-    np.testing.assert_allclose(state.reach, exact, rtol=1e-5)
-    assert np.all(state.reach[exact == 0] == 0)
-    gains = state.gains(candidates, chosen)
-    want = [np.maximum(exact - squares(row), 0).sum(dtype=float) for row in candidates]
-    error = 64 * np.finfo(np.float32).eps * exact.sum(dtype=float)
-    np.testing.assert_allclose(gains, want, rtol=1e-4, atol=error)
 
 
 @ON_NUMPY

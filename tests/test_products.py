@@ -115,7 +115,7 @@ def test_a_long_fit_is_the_plain_one():
 @pytest.mark.parametrize("k", [3, 30, 100])
 def test_the_number_of_threads_does_not_change_a_bit(monkeypatch, k):
     threadpoolctl = pytest.importorskip("threadpoolctl")
-    monkeypatch.setattr(products, "_FEWEST_ROWS", 1000)
+    monkeypatch.setattr("kmeans_fx._backend.threads._FEWEST_ROWS", 1000)
     monkeypatch.setattr(product_tiles, "_MOST_ROWS", 700)
     x = np.random.default_rng(2).standard_normal((9000, 4)).astype(np.float32)
     fits = []

@@ -18,7 +18,12 @@ from kmeans_fx._backend.namespace import (
 )
 from kmeans_fx._backend.transform import is_concrete
 
-__all__ = ["one_thread", "run_tasks", "threads"]
+__all__ = ["one_thread", "rows_per_long_call", "run_tasks", "threads"]
+
+# Threads of Python wait for each other between operations, so calls are few and long: not more
+# than so many, of not fewer rows, unless they would have too many. A power of two of them, of which
+# as many threads have equal shares.
+_CALLS, _FEWEST_ROWS, _MOST_ROWS = 8, 1 << 15, 1 << 17
 
 # Of each thread: how many threads its library gave up, and whether it belongs to a pool.
 _here = local()
@@ -41,6 +46,12 @@ def one_thread(array):
 def threads():
     """As many as the user lets the library have; 0 outside of `one_thread` and in a pool."""
     return getattr(_here, "spare", 0)
+
+
+def rows_per_long_call(n):
+    """Into how many of n rows a pass is cut, for threads that work on them from Python."""
+    calls = 1 << (max(1, min(_CALLS, n // _FEWEST_ROWS)).bit_length() - 1)
+    return min(_MOST_ROWS, -(-n // calls))
 
 
 def run_tasks(function, tasks, workers, take):
@@ -86,7 +97,7 @@ class _InOrder:
 @contextmanager
 def _no_spare():
     """Blocks within a block run one after the other."""
-    spare, _here.spare = _here.spare, 0
+    spare, _here.spare = threads(), 0
     try:
         yield
     finally:

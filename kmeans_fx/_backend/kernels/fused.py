@@ -13,7 +13,6 @@ __all__ = [
     "candidates_of",
     "drift",
     "gains",
-    "nearest_squares",
     "own_squares",
     "pack",
     "rows_per_call",
@@ -109,30 +108,30 @@ def update_bounds(rows, *arguments):
     search.bounded_blocks(*_plain_all(rows), *arguments)
 
 
-def candidates_of(rows):
-    """Rows (t, d) as the loops of `seeding` read candidates, of which they make a multiple of 8."""
+def candidates_of(rows, chosen):
+    """Candidates (t, d) as the loops of `seeding` read them, of which they make a multiple of 8.
+
+    And the squared distance from each row that is chosen (m, d) to the next candidate.
+    """
     t, d = rows.shape
     groups = -(-t // seeding.LANES)
     filled = np.full((groups * seeding.LANES, d), np.inf, rows.dtype)
     filled[:t] = rows
     lanes = filled.reshape(groups, seeding.LANES, d).transpose(0, 2, 1)
-    return np.ascontiguousarray(lanes).reshape(-1), groups
+    candidates = np.ascontiguousarray(lanes).reshape(-1), groups
+    near = np.empty(chosen.shape[0], rows.dtype)
+    seeding.nearest_squares(_plain(chosen), *candidates, near)
+    return candidates, near
 
 
-def gains(rows, candidates, share, reach, owner, near, closer):
+def gains(rows, candidates, share, lengths, reach, owner, near, closer):
     """`seeding.gains` of a block, with those of what fills up the candidates."""
+    del lengths  # of rows less the first: for products
     packed, groups = candidates
     gain = np.zeros(groups * seeding.LANES)
     share = _share(share, rows)
     seeding.gains(*_plain_all(rows, packed, share, reach, owner, near, closer), gain)
     return gain
-
-
-def nearest_squares(rows, candidates):
-    """`seeding.nearest_squares` of rows (m, d)."""
-    squares = np.empty(rows.shape[0], rows.dtype)
-    seeding.nearest_squares(_plain(rows), *candidates, squares)
-    return squares
 
 
 def shrink_reach(rows, row, turn, trial, closer, reach, owner):

@@ -9,15 +9,22 @@ import numpy as np
 
 from kmeans_fx._backend.drift import drift as portable_drift
 from kmeans_fx._backend.kernels.product_bounds import update_bounds
+from kmeans_fx._backend.kernels.product_seeding import candidates_of, gains, shrink_reach
 from kmeans_fx._backend.kernels.product_tiles import centred, nearest, sum_by_label, taken, tiles
+from kmeans_fx._backend.threads import rows_per_long_call as rows_per_call
 
-__all__ = ["Packed", "assign", "drift", "own_squares", "pack", "rows_per_call", "update_bounds"]
-
-
-# Threads of Python wait for each other between operations, so calls are few and long: not more
-# than so many, of not fewer rows, unless they would have too many. A power of two of them, of which
-# as many threads have equal shares.
-_CALLS, _FEWEST_ROWS, _MOST_ROWS = 8, 1 << 15, 1 << 17
+__all__ = [
+    "Packed",
+    "assign",
+    "candidates_of",
+    "drift",
+    "gains",
+    "own_squares",
+    "pack",
+    "rows_per_call",
+    "shrink_reach",
+    "update_bounds",
+]
 
 
 class Packed(NamedTuple):
@@ -34,12 +41,6 @@ class Packed(NamedTuple):
 
     operand: Any
     bias: Any
-
-
-def rows_per_call(n):
-    """Into how many of n rows a pass is cut, for threads to share."""
-    calls = 1 << (max(1, min(_CALLS, n // _FEWEST_ROWS)).bit_length() - 1)
-    return min(_MOST_ROWS, -(-n // calls))
 
 
 def pack(centroids, dropped=None):
