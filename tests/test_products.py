@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmeans_fx import kmeans, lloyd
+from kmeans_fx import assign, kmeans, lloyd
 from kmeans_fx._backend import kernels
 from kmeans_fx._backend.kernels import product_tiles, products
 from kmeans_fx._partition import centred_space, own_distances, partition
@@ -135,6 +135,17 @@ def test_starts_side_by_side_on_the_same_rows():
         alone = lloyd(x, start, tol=0)
         np.testing.assert_array_equal(together.labels[i], alone.labels)
         np.testing.assert_allclose(together.inertia[i], alone.inertia)
+
+
+@pytest.mark.parametrize("offset", [0, 10])  # rows are centred, or not
+@pytest.mark.parametrize("d", [5, 40])
+def test_half_precision_is_widened(d, offset):
+    rng = np.random.default_rng(6)
+    x = (rng.integers(-8, 9, size=(600, d)) + offset).astype(np.float16)
+    wide = lloyd(x.astype(np.float32), x[:40].astype(np.float32), tol=0, max_iter=9)
+    half = lloyd(x, x[:40], tol=0, max_iter=9)
+    np.testing.assert_array_equal(half.labels, wide.labels)
+    np.testing.assert_array_equal(assign(x, x[:40]), assign(x.astype(np.float32), x[:40]))
 
 
 def test_rows_of_nan_end_in_the_status():

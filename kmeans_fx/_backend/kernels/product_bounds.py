@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kmeans_fx._backend.kernels.product_tiles import (
-    centred,
-    nearest,
+    label_rows,
     sum_by_label,
     taken,
+    tile_of,
     tiles,
     two_nearest,
 )
@@ -108,7 +108,9 @@ def _search(rows, now):
             if 2 * searched <= n:
                 return searched, _move(rows, now, unsure, _settle(rows, now, unsure))
             rows.upper[0] = inf  # gives up
-    return n, _move(rows, now, None, _labels(rows, now))
+    label = scratch("label", rows.labels.shape, np.intp)
+    label_rows(rows.x, now.origin, now.operand, label)
+    return n, _move(rows, now, None, label)
 
 
 def _tries_again(rows, now):
@@ -128,15 +130,7 @@ def _tiles_of(rows, now, here):
     m = (rows.x if here is None else here).shape[0]
     for some in tiles(m, now.d, now.k):
         part = rows.x[some] if here is None else taken("rows", rows.x, here[some])
-        yield some, centred(part, now.origin)
-
-
-def _labels(rows, now):
-    """The nearest centroids of all rows."""
-    label = scratch("label", rows.labels.shape, np.intp)
-    for some, tile in _tiles_of(rows, now, None):
-        label[some] = nearest(tile, now.operand)
-    return label
+        yield some, tile_of(part, now.origin.dtype, now.origin)
 
 
 def _settle(rows, now, here):

@@ -1,6 +1,6 @@
 """Tiles of rows against all centroids, as products of matrices in memory that is taken once.
 
-NumPy. A tile (n, d + 1) is centred rows beside a column of ones, so that one product gives
+NumPy. A tile (n, d + 1) is rows beside a column of ones, centred or not, so that one product gives
 scores with their bias, and sums bring their counts. ``operand`` (d + 1, k) is that of a
 `kmeans_fx._backend.kernels.products.Packed`, and ``share`` the weights of the rows or None.
 """
@@ -12,12 +12,13 @@ import numpy as np
 from kmeans_fx._backend.scratch import scratch
 
 __all__ = [
-    "centred",
     "first_least",
     "in_runs",
+    "label_rows",
     "nearest",
     "sum_by_label",
     "taken",
+    "tile_of",
     "tiles",
     "two_nearest",
 ]
@@ -37,19 +38,21 @@ def tiles(n, d, k):
     return [slice(start, min(n, start + size)) for start in range(0, n, size)]
 
 
-def centred(rows, origin):
-    """The tile of rows less the origin: for few columns in column-major order."""
+def tile_of(rows, dtype, origin=None):
+    """The tile of rows, less the origin if there is one: of few columns in column-major order."""
     n, d = rows.shape
     if d <= _FEW_COLUMNS:
-        columns = scratch("tile", (d + 1, n), origin.dtype)
-        np.subtract(rows.T, origin[:, None], out=columns[:d])
-        columns[d] = 1
+        columns = scratch("tile", (d + 1, n), dtype)
+        columns[:d], columns[d] = rows.T, 1
+        if origin is not None:
+            np.subtract(columns[:d], origin[:, None], out=columns[:d])
         return columns.T
-    # Eight rows at a time, of which the last may be of no use: one row is a short loop.
-    tile = scratch("tile", (-(-n // 8) * 8, d + 1), origin.dtype)
+    tile = scratch("tile", (-(-n // 8) * 8, d + 1), dtype)
     tile[:n, :d], tile[:, d] = rows, 1
-    eight = tile.reshape(-1, 8 * (d + 1))
-    np.subtract(eight, np.tile(np.append(origin, origin.dtype.type(0)), 8), out=eight)
+    if origin is not None:
+        # Eight rows at a time, of which the last may be of no use: one row is a short loop.
+        eight = tile.reshape(-1, 8 * (d + 1))
+        np.subtract(eight, np.tile(np.append(origin, origin.dtype.type(0)), 8), out=eight)
     return tile[:n]
 
 
@@ -57,6 +60,18 @@ def taken(name, array, index):
     """``array[index]`` of whole rows, in the scratch of the name."""
     out = scratch(name, (*index.shape, *array.shape[1:]), array.dtype)
     return np.take(array, index, axis=0, out=out, mode="clip")
+
+
+def label_rows(x, origin, operand, labels):
+    """Writes the labels of all rows, which are centred only where that keeps digits."""
+    columns, bias = operand[:-1].astype(np.float64), operand[-1]
+    farthest = np.einsum("ij,ij->j", columns, columns).max() / 4
+    if origin @ origin <= farthest:
+        # |c|^2 - 2 (x - o).c, with terms that are as large with o as without.
+        operand = np.vstack((operand[:-1], bias - origin @ columns)).astype(operand.dtype)
+        origin = None
+    for here in tiles(x.shape[0], x.shape[1], operand.shape[1]):
+        labels[here] = nearest(tile_of(x[here], operand.dtype, origin), operand)
 
 
 def nearest(tile, operand):
@@ -124,7 +139,7 @@ def sum_by_label(tile, labels, k, share):
         ordered *= share[order][:, None]
     sums = np.zeros((k, tile.shape[1]))
     # One after the other: in half the digits many equal ones would lose some.
-    sums[present] = np.add.reduceat(ordered, starts, axis=0, dtype=sums.dtype)
+    sums[present] = np.add.reduceat(ordered.astype(sums.dtype), starts, axis=0)
     return sums
 
 

@@ -10,7 +10,14 @@ import numpy as np
 from kmeans_fx._backend.drift import drift as portable_drift
 from kmeans_fx._backend.kernels.product_bounds import update_bounds
 from kmeans_fx._backend.kernels.product_seeding import candidates_of, gains, shrink_reach
-from kmeans_fx._backend.kernels.product_tiles import centred, nearest, sum_by_label, taken, tiles
+from kmeans_fx._backend.kernels.product_tiles import (
+    label_rows,
+    nearest,
+    sum_by_label,
+    taken,
+    tile_of,
+    tiles,
+)
 from kmeans_fx._backend.threads import rows_per_long_call as rows_per_call
 
 __all__ = [
@@ -71,11 +78,13 @@ def assign(rows, origin, centroids, share, stats=True):
 def _assign(x, origin, operand, share, stats):
     d, k = operand.shape[0] - 1, operand.shape[1]
     labels, totals = np.empty(x.shape[0], np.intp), np.zeros((k, d + 1))
+    if not stats:
+        label_rows(x, origin, operand, labels)
+        return (labels,)
     for here in tiles(x.shape[0], d, k):
-        tile = centred(x[here], origin)
+        tile = tile_of(x[here], origin.dtype, origin)
         labels[here] = nearest(tile, operand)
-        if stats:
-            totals += sum_by_label(tile, labels[here], k, None if share is None else share[here])
+        totals += sum_by_label(tile, labels[here], k, None if share is None else share[here])
     totals = totals.astype(x.dtype)
     return labels, totals[:, :-1], totals[:, -1]
 
