@@ -71,15 +71,15 @@ def label_rows(x, origin, operand, labels):
         operand = np.vstack((operand[:-1], bias - origin @ columns)).astype(operand.dtype)
         origin = None
     for here in tiles(x.shape[0], x.shape[1], operand.shape[1]):
-        labels[here] = nearest(tile_of(x[here], operand.dtype, origin), operand)
+        nearest(tile_of(x[here], operand.dtype, origin), operand, labels[here])
 
 
-def nearest(tile, operand):
-    """Labels of the rows."""
+def nearest(tile, operand, out):
+    """Writes the labels of the rows."""
     if not _lie_across(operand):
-        return _scores(tile, operand).argmin(axis=1)
+        return _scores(tile, operand).argmin(axis=1, out=out)
     scores = _scores_across(tile, operand)
-    return first_least(scores, scores.min(axis=0))
+    return first_least(scores, scores.min(axis=0), out)
 
 
 def two_nearest(tile, operand):
@@ -117,15 +117,15 @@ def _scores_across(tile, operand):
     return np.matmul(np.ascontiguousarray(operand.T), tile.T, out=out)
 
 
-def first_least(scores, low):
+def first_least(scores, low, out=None):
     """The first place along axis 0 where few scores are their minimum, by vectorised operations."""
     # Textbook form: scores.argmin(axis=0).
     k = scores.shape[0]
     equal = np.equal(scores, low, out=scratch("equal", scores.shape, bool)).view(np.uint8)
-    # The first of equal scores has the largest rank.
-    rank = np.arange(k, 0, -1, dtype=np.uint8)[:, None]
-    label = k - np.multiply(equal, rank, out=equal).max(axis=0).astype(np.intp)
-    return np.minimum(label, k - 1, out=label)  # rows of NaN equal nothing
+    # The first of equal scores has the largest rank. Rows of NaN equal nothing, as if the last.
+    rank = np.arange(k - 1, -1, -1, dtype=np.uint8)[:, None]
+    most = np.multiply(equal, rank, out=equal).max(axis=0)
+    return np.subtract(k - 1, most, out=out, dtype=np.intp)
 
 
 def sum_by_label(tile, labels, k, share):
@@ -137,9 +137,11 @@ def sum_by_label(tile, labels, k, share):
         ordered = np.take(tile.T, order, axis=1).T
     if share is not None:
         ordered *= share[order][:, None]
-    sums = np.zeros((k, tile.shape[1]))
     # One after the other: in half the digits many equal ones would lose some.
-    sums[present] = np.add.reduceat(ordered.astype(sums.dtype), starts, axis=0)
+    wide = scratch("wide", ordered.shape, np.float64)
+    np.copyto(wide, ordered)
+    sums = np.zeros((k, tile.shape[1]))
+    sums[present] = np.add.reduceat(wide, starts, axis=0)
     return sums
 
 

@@ -83,7 +83,7 @@ def _assign(x, origin, operand, share, stats):
         return (labels,)
     for here in tiles(x.shape[0], d, k):
         tile = tile_of(x[here], origin.dtype, origin)
-        labels[here] = nearest(tile, operand)
+        nearest(tile, operand, labels[here])
         totals += sum_by_label(tile, labels[here], k, None if share is None else share[here])
     totals = totals.astype(x.dtype)
     return labels, totals[:, :-1], totals[:, -1]
