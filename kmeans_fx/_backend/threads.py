@@ -18,7 +18,7 @@ from kmeans_fx._backend.namespace import (
 )
 from kmeans_fx._backend.transform import is_concrete
 
-__all__ = ["one_thread", "rows_per_long_call", "run_tasks", "threads"]
+__all__ = ["one_thread", "rows_per_long_call", "run_tasks", "run_with_help", "threads"]
 
 # Threads of Python wait for each other between operations, so calls are few and long: not more
 # than so many, of not fewer rows, unless they would have too many. A power of two of them, of which
@@ -79,6 +79,20 @@ def run_tasks(function, tasks, workers, take):
         wait(others)
     for other in others:
         other.result()
+
+
+def run_with_help(lead, help_, workers):
+    """``lead()`` on this thread, while others of as many run ``help_()`` if they come in time.
+
+    Other fits may have them, so whoever leads must not count on any. When it has ended, help
+    has to end.
+    """
+    others = [_pool(workers - 1, _here.library).submit(help_) for _ in range(workers - 1)]
+    try:
+        with _no_spare():
+            return lead()
+    finally:
+        wait([other for other in others if not other.cancel()])
 
 
 class _InOrder:

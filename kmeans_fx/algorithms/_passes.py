@@ -1,7 +1,6 @@
 """How rows find their centroids in a fit, and iterations that need nobody's attention."""
 
 from functools import partial
-from math import inf
 from typing import Any, NamedTuple
 
 from kmeans_fx._backend.drift import relative_error
@@ -18,7 +17,7 @@ from kmeans_fx._partition import Partition, Space, own_distances, partition
 from kmeans_fx.algorithms.bounded import PATIENCE, BoundedPartition
 from kmeans_fx.converge import RUNNING
 from kmeans_fx.distances import as_metric, identity
-from kmeans_fx.update import ClusterStats, cluster_means, weighted_sum
+from kmeans_fx.update import ClusterStats, weighted_sum
 
 __all__ = ["ahead", "choose_partition", "looks_rarely"]
 
@@ -122,6 +121,12 @@ class FusedPartition:
 
     def next(self, x, centroids, weights, space):
         """The Partition for the centroids, by the bounds of the last pass."""
+        bounds = self.bounds_of(x, centroids, weights, space)
+        *found, self.moved = bounds.update(centroids)
+        return _as_partition(*found)
+
+    def bounds_of(self, x, centroids, weights, space):
+        """Those of the rows: the first call makes them."""
         if self.bounds is None:
             mapping = space.mapping(x)
             kernels = kernels_for(x, centroids.dtype, "update_bounds")
@@ -136,8 +141,11 @@ class FusedPartition:
                 relative_error(centroids),
                 self.bounded,
             )
-        labels, sums, counts, self.moved = self.bounds.update(centroids)
-        return Partition(labels, ClusterStats(sums, counts, counts[0] * 0), None)
+        return self.bounds
+
+
+def _as_partition(labels, sums, counts):
+    return Partition(labels, ClusterStats(sums, counts, counts[0] * 0), None)
 
 
 def ahead(x, weights, state, options, assigned):
@@ -155,19 +163,19 @@ def ahead(x, weights, state, options, assigned):
     )
     if not plain or state.status != RUNNING:
         return state
-    xp = array_namespace(x=x)
     space = Space(as_metric(options.metric), state.origin, options.chunk_size)
-    centroids, still = state.centroids, options.rule[1] * state.variance
-    for n_iter in range(options.max_iter - 1):
-        part = assigned.next(x, centroids, weights, space)
-        means = cluster_means(xp, part.stats, centroids)
-        shift = xp.sum((means - centroids) ** 2)
-        if assigned.moved == 0 or xp.any(part.stats.counts == 0) or not still < shift < inf:
-            # Copies: the next pass writes over the labels.
-            assigned.found = centroids, part._replace(labels=part.labels + 0)
-            labels = assigned.bounds.labels_before()
-            return state._replace(centroids=centroids, labels=labels, n_iter=state.n_iter + n_iter)
-        state = state._replace(labels=part.labels, counts=part.stats.counts)
-        centroids = means
-    last = state.n_iter + options.max_iter - 1
-    return state._replace(centroids=centroids, labels=state.labels + 0, n_iter=last)
+    bounds = assigned.bounds_of(x, state.centroids, weights, space)
+    still = float(options.rule[1] * state.variance)
+    centroids, counts, made, moved = bounds.ahead(state.centroids, still, options.max_iter - 1)
+    # Copies: the next pass writes over the labels.
+    labels, *stats = bounds.found()
+    if moved is None:
+        labels = labels + 0
+    else:
+        assigned.moved, assigned.found = moved, (centroids, _as_partition(labels + 0, *stats))
+        labels = bounds.labels_before()
+    if made == 0:
+        return state._replace(centroids=centroids, labels=labels)
+    return state._replace(
+        centroids=centroids, labels=labels, counts=counts, n_iter=state.n_iter + made
+    )

@@ -5,9 +5,13 @@ References
 .. [1] G. Hamerly, "Making k-means even faster", SDM 2010 (algorithm 1).
 """
 
+from functools import partial
+from itertools import count
+from math import inf
+
 import numpy as np
 
-from kmeans_fx._backend.threads import run_tasks, threads
+from kmeans_fx._backend.threads import run_tasks, run_with_help, threads
 
 __all__ = ["Bounds"]
 
@@ -17,6 +21,9 @@ _REFRESH = 32
 _TASKS = 2
 # In readings of a row's bounds: work that is done before another thread is awake.
 _LITTLE = 300_000
+# Products of numbers in a call of compiled code: Python sees an interrupt after some tenth of a
+# second. A single pass that has more is cut by Python.
+_LONG = 1 << 33
 
 
 class Bounds:
@@ -79,10 +86,57 @@ class Bounds:
             run_tasks(task, starts, workers, lambda _: None)
         change = self.parts.sum(axis=0)
         self.sums = change if anew else self.sums + change
-        moved = self.tally[:, 1].sum()
+        return (*self.found(), self.tally[:, 1].sum())
+
+    def found(self):
+        """Labels, sums and counts of the last pass."""
         dtype = self.origin.dtype
-        counts = self.weights.sum(axis=0)
-        return self.labels, self.sums.astype(dtype), counts.astype(dtype), moved
+        return self.labels, self.sums.astype(dtype), self.weights.sum(axis=0).astype(dtype)
+
+    def ahead(self, centroids, still, steps):
+        """Iterations from the centroids, as long as nothing but means has to be computed.
+
+        They end before one with an empty cluster, or in which no row moves, or centroids by no
+        more than ``still`` (squared, in all), after its pass was made; or after so many ``steps``.
+
+        Returns
+        -------
+        centroids : (k, d)
+        counts : (k,), of the last iteration; None if there was none
+        made : int
+            How many there were.
+        moved : int or None
+            How many rows did in the pass for the centroids; None if that is still to be made.
+        """
+        pays = self.labels.shape[0] * centroids.size <= _LONG and self.x.flags.c_contiguous
+        if pays and self.mapping is None and hasattr(self.kernels, "lead"):
+            return self._ahead_in_one(centroids, still, steps)
+        counts = None
+        for made in range(steps):
+            _, sums, weights, moved = self.update(centroids)
+            if moved == 0 or np.any(weights == 0):
+                return centroids, counts, made, moved
+            means = sums / weights[:, None]
+            if not still < np.sum((means - centroids) ** 2) < inf:
+                return centroids, counts, made, moved
+            centroids, counts = means, weights
+        return centroids, counts, steps, None
+
+    def _ahead_in_one(self, centroids, still, steps):
+        """`ahead` in few calls of compiled code."""
+        shared, calls, workers = self.kernels.share(self, centroids), count(), self._workers()
+        made, moved = 0, -1
+        while made < steps and moved < 0:
+            options = self.turn + 1, _REFRESH, steps - made, still, _LONG
+            more, moved = run_with_help(
+                partial(self.kernels.lead, shared, self.size, self.slack, *options),
+                partial(self.kernels.give_help, shared, self.size, self.slack, next(calls)),
+                workers,
+            )
+            made, self.turn = made + more, self.turn + more + (moved >= 0)
+        self.centroids = shared.centroids if moved >= 0 else shared.previous
+        counts = shared.counts[0].astype(self.origin.dtype) if made else None
+        return shared.centroids, counts, made, moved if moved >= 0 else None
 
     def _workers(self):
         """How many threads a pass is worth, if as many rows fail their bounds as in the last."""

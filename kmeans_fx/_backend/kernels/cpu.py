@@ -5,12 +5,23 @@
 
 from kmeans_fx._backend.kernels.compiled import compiled
 
-__all__ = ["own_squares", "square_between", "sum_rows", "weight_of"]
+__all__ = ["own_squares", "pack", "square_between", "sum_rows", "weight_of"]
 
 
 @compiled
 def weight_of(share, i):
     return share[i] if share.shape[0] else share.dtype.type(1)
+
+
+@compiled
+def pack(centroids, operand, bias):
+    """Centroids (k, d) as fields of a `kmeans_fx._backend.kernels.fused.Packed`."""
+    d = centroids.shape[1]
+    for j in range(centroids.shape[0]):
+        bias[j] = 0
+        for f in range(d):
+            operand[(j // 8 * d + f) * 8 + j % 8] = -2 * centroids[j, f]
+            bias[j] += centroids[j, f] ** 2
 
 
 @compiled

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kmeans_fx._backend.kernels import cpu, search, seeding
+from kmeans_fx._backend.kernels.ahead import Shared, give_help, lead
 from kmeans_fx._backend.kernels.drift import drift as compiled_drift
 
 __all__ = [
@@ -13,10 +14,13 @@ __all__ = [
     "candidates_of",
     "drift",
     "gains",
+    "give_help",
+    "lead",
     "own_squares",
     "pack",
     "rows_per_call",
     "segment_stats",
+    "share",
     "shrink_reach",
     "update_bounds",
 ]
@@ -47,20 +51,13 @@ def rows_per_call(n):
 def pack(centroids, dropped=None):
     """The Packed centroids ((m,) k, d); those marked in ``dropped`` are never the nearest."""
     *members, k, d = centroids.shape
-    blocks = -(-k // 8)
-    rows = np.zeros((*members, 8 * blocks, d), centroids.dtype)
-    rows[..., :k, :] = centroids * -2
-    columns = rows.reshape(*members, blocks, 8, d).swapaxes(-1, -2)
-    return Packed(columns.reshape(*members, -1), _bias(centroids, dropped), k)
-
-
-def _bias(centroids, dropped):
-    *members, k, _ = centroids.shape
-    bias = np.full((*members, _fours(k)), np.inf, centroids.dtype)
-    bias[..., :k] = np.einsum("...ij,...ij->...i", centroids, centroids)
+    operand = np.zeros((*members, -(-k // 8) * 8 * d), centroids.dtype)
+    bias = np.full((*members, -(-k // 4) * 4), np.inf, centroids.dtype)
+    for member in np.ndindex(*members):
+        cpu.pack(_plain(centroids[member]), operand[member], bias[member])
     if dropped is not None:
         bias[..., :k][np.broadcast_to(dropped, (*members, k))] = np.inf
-    return bias
+    return Packed(operand, bias, k)
 
 
 def assign(rows, origin, centroids, share, stats=True):
@@ -108,6 +105,33 @@ def update_bounds(rows, *arguments):
     search.bounded_blocks(*_plain_all(rows), *arguments)
 
 
+def share(bounds, centroids):
+    """What threads share that take the passes of a `kmeans_fx._backend.kernels.bounds.Bounds`."""
+    packed, bias, _ = pack(centroids)
+    return Shared(
+        x=_plain(bounds.x),
+        origin=bounds.origin,
+        share=bounds.share,
+        labels=bounds.labels,
+        before=bounds.before,
+        turns=bounds.turns,
+        upper=bounds.upper,
+        gap=bounds.gap,
+        centroids=np.array(centroids),
+        previous=np.array(centroids if bounds.centroids is None else bounds.centroids),
+        packed=packed,
+        bias=bias,
+        path=bounds.path,
+        drift=np.zeros((3, len(centroids)), centroids.dtype),
+        parts=bounds.parts,
+        weights=bounds.weights,
+        tally=bounds.tally,
+        sums=bounds.sums,
+        counts=np.zeros((2, len(centroids))),
+        board=np.zeros(48, np.int64),
+    )
+
+
 def candidates_of(rows, chosen):
     """Candidates (t, d) as the loops of `seeding` read them, of which they make a multiple of 8.
 
@@ -147,10 +171,6 @@ def _zeros(*shape):
 
 def _narrowed(rows, sums, counts):
     return sums.astype(rows.dtype), counts.astype(rows.dtype)
-
-
-def _fours(size):
-    return -(-size // 4) * 4
 
 
 def _share(weights, rows):
