@@ -4,6 +4,8 @@ import importlib
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from kmeans_fx import assign, kmeans, lloyd
 from kmeans_fx._backend import kernels
+from kmeans_fx._backend.kernels import bounds
 from kmeans_fx._partition import centred_space, own_distances, partition
 from kmeans_fx.algorithms._passes import FusedPartition
 from kmeans_fx.distances import as_metric
@@ -208,6 +211,55 @@ def test_the_number_of_threads_does_not_change_a_bit():
     for fit in fits[1:]:
         for one, other in zip(fits[0], fit, strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+@ON_NUMPY
+@pytest.mark.parametrize("workers", [1, 2, 5])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_iterations_of_one_call_are_those_of_many(monkeypatch, weighted, workers):
+    rng = np.random.default_rng(15)
+    x = rng.standard_normal((60_000, 4)).astype(np.float32)
+    weights = rng.integers(0, 3, size=60_000).astype(np.float32) if weighted else None
+    monkeypatch.setattr(bounds, "threads", lambda: workers)
+    fits = []
+    for numbers in (0, 8 * x.size, 1 << 33):  # each by Python, a pause after long passes, none
+        monkeypatch.setattr(bounds, "_LONG", numbers)
+        fits.append(lloyd(x, x[:8], weights=weights, max_iter=50))
+    assert int(fits[0].n_iter) > 5
+    for fit in fits[1:]:
+        for one, other in zip(fits[0], fit, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@ON_NUMPY
+def test_fits_side_by_side_share_the_threads(monkeypatch):
+    monkeypatch.setattr(bounds, "threads", lambda: 3)
+    x = np.random.default_rng(16).standard_normal((40_000, 3))
+    with ThreadPoolExecutor(4) as users:
+        fits = list(users.map(lambda k: lloyd(x, x[:k], max_iter=20), [5, 6, 7, 8]))
+    for k, fit in zip([5, 6, 7, 8], fits, strict=True):
+        np.testing.assert_array_equal(fit.labels, lloyd(x, x[:k], max_iter=20).labels)
+
+
+@ON_NUMPY
+def test_whoever_assists_is_dismissed_after_an_error(monkeypatch):
+    x, assist, ended = np.random.default_rng(17).standard_normal((40_000, 3)), fused.assist, []
+    came = Event()
+
+    def assisted(*arguments):
+        came.set()
+        ended.append(assist(*arguments))
+
+    def interrupted(*arguments):
+        assert came.wait(60)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bounds, "threads", lambda: 2)
+    monkeypatch.setattr(fused, "assist", assisted)
+    monkeypatch.setattr(fused, "lead", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        lloyd(x, x[:5])
+    assert len(ended) == 1
 
 
 @ON_NUMPY

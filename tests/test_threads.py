@@ -2,12 +2,13 @@
 
 import os
 from contextlib import contextmanager
+from threading import Event
 
 import numpy as np
 import pytest
 
 from kmeans_fx._backend.blocks import map_blocks
-from kmeans_fx._backend.threads import one_thread, run_tasks, threads
+from kmeans_fx._backend.threads import one_thread, run_tasks, run_with_help, threads
 
 pytestmark = pytest.mark.backend("numpy", "torch")
 
@@ -32,6 +33,25 @@ def user_limit(xp, number):
         threadpoolctl = pytest.importorskip("threadpoolctl")
         with threadpoolctl.threadpool_limits(number):
             yield
+
+
+def test_nobody_waits_for_help_that_does_not_come(xp):
+    with limited(xp, 2):
+        if threads() < 2:
+            pytest.skip("one core")
+        elsewhere, done = Event(), Event()
+
+        def busy():
+            elsewhere.set()
+            assert done.wait(60)
+
+        def lead():
+            assert elsewhere.wait(60)
+            assert run_with_help(lambda: "all of it", done.set, 2) == "all of it"
+            assert not done.is_set()
+            done.set()
+
+        run_with_help(lead, busy, 2)
 
 
 def in_order():

@@ -1,9 +1,16 @@
 """Checks of arguments. Shapes and dtypes always; values only where they can be read."""
 
 import operator
+from contextlib import nullcontext
 
 from kmeans_fx._backend.members import broadcast_shapes
-from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, as_real
+from kmeans_fx._backend.namespace import (
+    accumulation_dtype,
+    array_namespace,
+    as_real,
+    is_torch_namespace,
+)
+from kmeans_fx._backend.threads import one_thread
 from kmeans_fx._backend.transform import is_concrete, quiet
 
 __all__ = [
@@ -136,7 +143,9 @@ def check_finite(**arrays):
         if array is None or not is_concrete(array):
             continue
         xp = array_namespace(array=array)
-        with quiet(xp):
+        # PyTorch's other threads would spin for a while, beside those of the kernels.
+        alone = one_thread(array) if is_torch_namespace(xp) else nullcontext()
+        with quiet(xp), alone:
             total = xp.sum(array)
         # Under jit JAX traces what is computed from a constant, too.
         if not is_concrete(total) or bool(xp.isfinite(total)):

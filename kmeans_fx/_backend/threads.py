@@ -68,31 +68,33 @@ def run_tasks(function, tasks, workers, take):
             with lock:
                 shared.add(turn, result)
 
-    others = [_pool(workers - 1, _here.library).submit(work) for _ in range(workers - 1)]
-    try:
-        with _no_spare():
+    def lead():
+        try:
             work()
-    finally:
-        # After an error the others find nothing more to do.
-        for _ in turns:
-            pass
-        wait(others)
-    for other in others:
-        other.result()
+        finally:
+            # After an error the others find nothing more to do.
+            for _ in turns:
+                pass
+
+    run_with_help(lead, work, workers)
 
 
-def run_with_help(lead, help_, workers):
-    """``lead()`` on this thread, while others of as many run ``help_()`` if they come in time.
+def run_with_help(lead, assist, workers):
+    """``lead()`` on this thread, while others run ``assist()``, if they come in time.
 
-    Other fits may have them, so whoever leads must not count on any. When it has ended, help
-    has to end.
+    They may be at work for other fits, so whoever leads must count on none. When it has
+    ended, they have to end.
     """
-    others = [_pool(workers - 1, _here.library).submit(help_) for _ in range(workers - 1)]
+    others = [_pool(workers - 1, _here.library).submit(assist) for _ in range(workers - 1)]
     try:
         with _no_spare():
-            return lead()
+            result = lead()
     finally:
-        wait([other for other in others if not other.cancel()])
+        came = [other for other in others if not other.cancel()]
+        wait(came)
+    for other in came:
+        other.result()
+    return result
 
 
 class _InOrder:

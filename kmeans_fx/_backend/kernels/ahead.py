@@ -16,7 +16,7 @@ from kmeans_fx._backend.kernels.drift import drift
 from kmeans_fx._backend.kernels.search import bounded_blocks
 from kmeans_fx._backend.kernels.shared import add_to, pause, read_shared, replace
 
-__all__ = ["Shared", "give_help", "lead"]
+__all__ = ["Shared", "assist", "dismiss", "lead"]
 
 # What is on the board, each in a line of the cache of its own: how many blocks were taken, offered
 # and done since the beginning, and calls of `lead` ended; the turn; whether sums are made anew.
@@ -62,11 +62,16 @@ class Shared(NamedTuple):
 
 
 @compiled
-def give_help(shared, size, slack, over):
-    """Takes blocks until one call more than ``over`` of `lead` is over."""
+def assist(shared, size, slack, over):
+    """Takes blocks until one call more of `lead` is over."""
     looks = 0
     while read_shared(shared.board, _OVER) == over:
         looks = 0 if _take_block(shared, size, slack) else pause(looks)
+
+
+def dismiss(shared):
+    """Those who assist, whatever has become of who led."""
+    shared.board[_OVER] += 1
 
 
 @compiled
@@ -97,14 +102,11 @@ def lead(shared, size, slack, turn, refresh, steps, still, budget):
             looks = pause(looks)
         searched, moved, shift = _gather(shared, anew)
         if moved == 0 or not still < shift < np.inf:
-            add_to(shared.board, _OVER, 1)
             return step, moved
         _step(shared)
         budget -= searched * numbers + shared.labels.shape[0]
         if budget < 0:
-            add_to(shared.board, _OVER, 1)
             return step + 1, -1
-    add_to(shared.board, _OVER, 1)
     return steps, -1
 
 

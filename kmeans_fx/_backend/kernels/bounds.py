@@ -6,7 +6,6 @@ References
 """
 
 from functools import partial
-from itertools import count
 from math import inf
 
 import numpy as np
@@ -124,16 +123,24 @@ class Bounds:
 
     def _ahead_in_one(self, centroids, still, steps):
         """`ahead` in few calls of compiled code."""
-        shared, calls, workers = self.kernels.share(self, centroids), count(), self._workers()
-        made, moved = 0, -1
+        kernels, shared = self.kernels, self.kernels.share(self, centroids)
+        workers = min(self._workers(), self.tally.shape[0])
+        made, moved, calls = 0, -1, 0
+
+        def lead():
+            turn, most = self.turn + 1, steps - made
+            try:
+                return kernels.lead(
+                    shared, self.size, self.slack, turn, _REFRESH, most, still, _LONG
+                )
+            finally:
+                kernels.dismiss(shared)
+
         while made < steps and moved < 0:
-            options = self.turn + 1, _REFRESH, steps - made, still, _LONG
-            more, moved = run_with_help(
-                partial(self.kernels.lead, shared, self.size, self.slack, *options),
-                partial(self.kernels.give_help, shared, self.size, self.slack, next(calls)),
-                workers,
-            )
-            made, self.turn = made + more, self.turn + more + (moved >= 0)
+            assist = partial(kernels.assist, shared, self.size, self.slack, calls)
+            more, moved = run_with_help(lead, assist, workers)
+            made, calls = made + more, calls + 1
+            self.turn += more + (moved >= 0)
         self.centroids = shared.centroids if moved >= 0 else shared.previous
         counts = shared.counts[0].astype(self.origin.dtype) if made else None
         return shared.centroids, counts, made, moved if moved >= 0 else None

@@ -5,16 +5,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kmeans_fx._backend.kernels import cpu, search, seeding
-from kmeans_fx._backend.kernels.ahead import Shared, give_help, lead
+from kmeans_fx._backend.kernels.ahead import Shared, assist, dismiss, lead
 from kmeans_fx._backend.kernels.drift import drift as compiled_drift
 
 __all__ = [
     "Packed",
     "assign",
+    "assist",
     "candidates_of",
+    "dismiss",
     "drift",
     "gains",
-    "give_help",
     "lead",
     "own_squares",
     "pack",

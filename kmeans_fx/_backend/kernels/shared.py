@@ -5,6 +5,7 @@ writes or changes such a number is seen by every thread that reads the new one.
 """
 
 import os
+from typing import Any
 
 from numba import types
 from numba.extending import intrinsic
@@ -16,9 +17,17 @@ __all__ = ["add_to", "pause", "read_shared", "replace"]
 # Looks at a number before other threads are let on this core.
 _LOOKS = 64
 _ALIGNMENT = 8
-# Where it cannot be called, a thread that waits goes on looking.
-_let_others_run = (
-    types.ExternalFunction("sched_yield", types.int32()) if os.name == "posix" else None
+
+
+def _nothing():
+    """Where others cannot be let on, a thread that waits goes on looking."""
+    return 0
+
+
+_let_others_on: Any = (
+    types.ExternalFunction("sched_yield", types.int32())
+    if os.name == "posix"
+    else compiled(_nothing)
 )
 
 
@@ -61,18 +70,9 @@ def replace(typing, array, place, old, new):
     return types.boolean(array, types.intp, types.int64, types.int64), build
 
 
-if _let_others_run is None:
-
-    @compiled
-    def pause(looks):
-        """One look more."""
-        return looks + 1
-
-else:
-
-    @compiled
-    def pause(looks):
-        """One look more, and now and then a rest for the sake of who is waited for."""
-        if looks % _LOOKS == _LOOKS - 1:
-            _let_others_run()
-        return looks + 1
+@compiled
+def pause(looks):
+    """One look more, and now and then a rest for the sake of who is waited for."""
+    if looks % _LOOKS == _LOOKS - 1:
+        _let_others_on()
+    return looks + 1
