@@ -48,14 +48,15 @@ def portable(monkeypatch):
 
 @pytest.fixture
 def calls(monkeypatch):
-    """The shapes of the blocks that kernels were given."""
+    """The shapes of the blocks, or of all rows, that kernels were given."""
     seen = []
-    for name in ("assign", "update_bounds"):
+    for name in ("assign", "shared_of", "update_bounds"):
         function = getattr(fused, name)
 
-        def spy(rows, *rest, function=function):
+        def spy(given, *rest, function=function):
+            rows = given.x if isinstance(given, bounds.Bounds) else given
             seen.append(rows.shape)
-            return function(rows, *rest)
+            return function(given, *rest)
 
         monkeypatch.setattr(fused, name, spy)
     return seen

@@ -1,26 +1,31 @@
 """Iterations of Lloyd's algorithm that need nobody's attention, compiled by Numba.
 
-One thread leads: it moves the centroids, and offers the blocks of a pass. Others help, as many
-as come: each takes one block after the other, and waits awake for those of the next pass. Nobody
-waits for a thread that has taken nothing. Python's lock is not needed meanwhile, and threads
-that sleep after every pass end up on one core.
+One thread leads: it moves the centroids, and offers the blocks of a pass on a
+`kmeans_fx._backend.kernels.board`. Others assist, as many as come.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from kmeans_fx._backend.kernels.board import (
+    NOTES,
+    await_all,
+    is_over,
+    offer,
+    pause,
+    report,
+    take,
+)
 from kmeans_fx._backend.kernels.compiled import compiled
 from kmeans_fx._backend.kernels.cpu import pack
 from kmeans_fx._backend.kernels.drift import drift
 from kmeans_fx._backend.kernels.search import bounded_blocks
-from kmeans_fx._backend.kernels.shared import add_to, pause, read_shared, replace
 
-__all__ = ["Shared", "assist", "dismiss", "lead"]
+__all__ = ["Shared", "assist", "lead"]
 
-# What is on the board, each in a line of the cache of its own: how many blocks were taken, offered
-# and done since the beginning, and calls of `lead` ended; the turn; whether sums are made anew.
-_TAKEN, _OFFERED, _DONE, _OVER, _TURN, _ANEW = range(0, 48, 8)
+# Notes on the board: the number of the turn, and whether sums are made anew.
+_TURN, _ANEW = NOTES, NOTES + 1
 
 
 class Shared(NamedTuple):
@@ -34,8 +39,9 @@ class Shared(NamedTuple):
         The first two rows of ``drift``, in float64.
     parts, weights, tally : (b, k, d), (b, k), (b, 2)
         The results of the blocks.
-    sums, counts : (k, d), (2, k)
-        Of all rows. The counts are those of the last iteration and of the last pass.
+    change, sums, counts : (k, d), (k, d), (2, k)
+        Of all rows: what a pass changed, and what it came to. The counts are those of the last
+        iteration and of the last pass.
     board : (48,)
     """
 
@@ -56,6 +62,7 @@ class Shared(NamedTuple):
     parts: Any
     weights: Any
     tally: Any
+    change: Any
     sums: Any
     counts: Any
     board: Any
@@ -65,13 +72,8 @@ class Shared(NamedTuple):
 def assist(shared, size, slack, over):
     """Takes blocks until one call more of `lead` is over."""
     looks = 0
-    while read_shared(shared.board, _OVER) == over:
+    while not is_over(shared.board, over):
         looks = 0 if _take_block(shared, size, slack) else pause(looks)
-
-
-def dismiss(shared):
-    """Those who assist, whatever has become of who led."""
-    shared.board[_OVER] += 1
 
 
 @compiled
@@ -94,12 +96,10 @@ def lead(shared, size, slack, turn, refresh, steps, still, budget):
         anew = (turn + step) % refresh == 0
         _prepare(shared, slack, turn + step)
         shared.board[_TURN], shared.board[_ANEW] = turn + step, anew
-        add_to(shared.board, _OFFERED, shared.tally.shape[0])
+        offer(shared.board, shared.tally.shape[0])
         while _take_block(shared, size, slack):
             pass
-        looks = 0
-        while read_shared(shared.board, _DONE) < shared.board[_OFFERED]:
-            looks = pause(looks)
+        await_all(shared.board)
         searched, moved, shift = _gather(shared, anew)
         if moved == 0 or not still < shift < np.inf:
             return step, moved
@@ -114,34 +114,33 @@ def lead(shared, size, slack, turn, refresh, steps, still, budget):
 def _take_block(shared, size, slack):
     """Whether there was a block to work on."""
     board, blocks = shared.board, shared.tally.shape[0]
-    taken = read_shared(board, _TAKEN)
-    if taken >= read_shared(board, _OFFERED):
+    taken = take(board)
+    if taken < 0:
         return False
-    if replace(board, _TAKEN, taken, taken + 1):
-        b = taken % blocks
-        here = slice(b * size, min(shared.labels.shape[0], (b + 1) * size))
-        bounded_blocks(
-            shared.x[here],
-            size,
-            shared.origin,
-            shared.centroids,
-            shared.packed,
-            shared.bias,
-            shared.share[here],
-            shared.labels[here],
-            shared.before[here],
-            shared.turns[here],
-            shared.upper[here],
-            shared.gap[here],
-            shared.drift,
-            slack,
-            board[_TURN],
-            board[_ANEW] != 0,
-            shared.parts[b : b + 1],
-            shared.weights[b : b + 1],
-            shared.tally[b : b + 1],
-        )
-        add_to(board, _DONE, 1)
+    b = taken % blocks
+    here = slice(b * size, min(shared.labels.shape[0], (b + 1) * size))
+    bounded_blocks(
+        shared.x[here],
+        size,
+        shared.origin,
+        shared.centroids,
+        shared.packed,
+        shared.bias,
+        shared.share[here],
+        shared.labels[here],
+        shared.before[here],
+        shared.turns[here],
+        shared.upper[here],
+        shared.gap[here],
+        shared.drift,
+        slack,
+        board[_TURN],
+        board[_ANEW] != 0,
+        shared.parts[b : b + 1],
+        shared.weights[b : b + 1],
+        shared.tally[b : b + 1],
+    )
+    report(board)
     return True
 
 
@@ -163,28 +162,34 @@ def _prepare(shared, slack, turn):
 @compiled
 def _gather(shared, anew):
     """How many rows were searched and moved, and how far the means are from the centroids."""
-    counts, centroids, change = shared.counts, shared.centroids, np.zeros_like(shared.sums)
-    counts[1] = 0
-    searched, moved, shift = 0, 0, 0.0
+    # In loops: Numba takes seconds to compile an operation on whole arrays.
+    searched, moved, shift, (k, d) = 0, 0, 0.0, shared.centroids.shape
+    for j in range(k):
+        shared.counts[1, j] = 0
+        for f in range(d):
+            shared.change[j, f] = 0
     for b in range(shared.tally.shape[0]):
-        change += shared.parts[b]
-        counts[1] += shared.weights[b]
         searched += shared.tally[b, 0]
         moved += shared.tally[b, 1]
-    shared.sums[:] = change if anew else shared.sums + change
-    for j in range(centroids.shape[0]):
-        if counts[1, j] == 0:
-            return searched, moved, np.inf
-        for f in range(centroids.shape[1]):
-            shift += (_mean(shared, j, f) - centroids[j, f]) ** 2
+        for j in range(k):
+            shared.counts[1, j] += shared.weights[b, j]
+            for f in range(d):
+                shared.change[j, f] += shared.parts[b, j, f]
+    for j in range(k):
+        for f in range(d):
+            last = 0.0 if anew else shared.sums[j, f]
+            shared.sums[j, f] = last + shared.change[j, f]
+            shift += (_mean(shared, j, f) - shared.centroids[j, f]) ** 2
+        if shared.counts[1, j] == 0:
+            shift = np.inf
     return searched, moved, shift
 
 
 @compiled
 def _step(shared):
     """Moves the centroids to the means."""
-    shared.counts[0] = shared.counts[1]
     for j in range(shared.centroids.shape[0]):
+        shared.counts[0, j] = shared.counts[1, j]
         for f in range(shared.centroids.shape[1]):
             shared.previous[j, f] = shared.centroids[j, f]
             shared.centroids[j, f] = _mean(shared, j, f)

@@ -123,7 +123,7 @@ class Bounds:
 
     def _ahead_in_one(self, centroids, still, steps):
         """`ahead` in few calls of compiled code."""
-        kernels, shared = self.kernels, self.kernels.share(self, centroids)
+        kernels, shared = self.kernels, self.kernels.shared_of(self, centroids)
         workers = min(self._workers(), self.tally.shape[0])
         made, moved, calls = 0, -1, 0
 
@@ -134,7 +134,7 @@ class Bounds:
                     shared, self.size, self.slack, turn, _REFRESH, most, still, _LONG
                 )
             finally:
-                kernels.dismiss(shared)
+                kernels.dismiss(shared.board)
 
         while made < steps and moved < 0:
             assist = partial(kernels.assist, shared, self.size, self.slack, calls)

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kmeans_fx._backend.kernels import cpu, search, seeding
-from kmeans_fx._backend.kernels.ahead import Shared, assist, dismiss, lead
+from kmeans_fx._backend.kernels.ahead import Shared, assist, lead
+from kmeans_fx._backend.kernels.board import dismiss, new_board
 from kmeans_fx._backend.kernels.drift import drift as compiled_drift
 
 __all__ = [
@@ -21,7 +22,7 @@ __all__ = [
     "pack",
     "rows_per_call",
     "segment_stats",
-    "share",
+    "shared_of",
     "shrink_reach",
     "update_bounds",
 ]
@@ -106,7 +107,7 @@ def update_bounds(rows, *arguments):
     search.bounded_blocks(*_plain_all(rows), *arguments)
 
 
-def share(bounds, centroids):
+def shared_of(bounds, centroids):
     """What threads share that take the passes of a `kmeans_fx._backend.kernels.bounds.Bounds`."""
     packed, bias, _ = pack(centroids)
     return Shared(
@@ -127,9 +128,10 @@ def share(bounds, centroids):
         parts=bounds.parts,
         weights=bounds.weights,
         tally=bounds.tally,
+        change=np.empty_like(bounds.sums),
         sums=bounds.sums,
         counts=np.zeros((2, len(centroids))),
-        board=np.zeros(48, np.int64),
+        board=new_board(),
     )
 
 
