@@ -6,6 +6,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
+from time import sleep, thread_time
 
 import numpy as np
 import pytest
@@ -111,9 +112,9 @@ def test_bounds_lead_to_no_worse_a_fixed_point(empty, kind, n, d, k, seed):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_iterations_that_run_ahead_are_those_of_the_step(dtype, empty, kind, n, d, k, seed):
     x = hard_rows(kind, n, d, seed).astype(dtype)
-    start = x[: min(k, n)]
-    ahead = lloyd(x, start, empty=empty, max_iter=6)
-    steps = lloyd(x, start, empty=empty, max_iter=6, history=True)  # a history needs every step
+    start, most = x[: min(k, n)], 1 + seed % 6
+    ahead = lloyd(x, start, empty=empty, max_iter=most)
+    steps = lloyd(x, start, empty=empty, max_iter=most, history=True)  # a history needs every step
     for one, other in zip(ahead[:5], steps[:5], strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -261,6 +262,26 @@ def test_whoever_assists_is_dismissed_after_an_error(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         lloyd(x, x[:5])
     assert len(ended) == 1
+
+
+@ON_NUMPY
+def test_a_thread_that_waits_for_long_sleeps():
+    passes = bounds.Bounds(fused, np.zeros((9, 2)), None, None, np.zeros(2), 3, 9, 1e-15, True)
+    shared = fused.shared_of(passes, np.zeros((3, 2)))
+
+    def assist(over):
+        start = thread_time()
+        fused.assist(shared, 9, 1e-15, over)
+        return thread_time() - start
+
+    fused.dismiss(shared.board)
+    assist(0)  # compiles it
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(assist, 1)
+        sleep(0.5)
+        assert not waiting.done()
+        fused.dismiss(shared.board)
+        assert waiting.result(60) < 0.4
 
 
 @ON_NUMPY

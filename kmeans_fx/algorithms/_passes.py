@@ -168,10 +168,10 @@ def ahead(x, weights, state, options, assigned):
     still = float(options.rule[1] * state.variance)
     centroids, counts, made, moved = bounds.ahead(state.centroids, still, options.max_iter - 1)
     # Copies: the next pass writes over the labels.
-    labels, *stats = bounds.found()
     if moved is None:
-        labels = labels + 0
+        labels = bounds.labels + 0
     else:
+        labels, *stats = bounds.found()
         assigned.moved, assigned.found = moved, (centroids, _as_partition(labels + 0, *stats))
         labels = bounds.labels_before()
     if made == 0:

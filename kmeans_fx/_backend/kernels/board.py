@@ -1,8 +1,8 @@
 """A board on which one thread offers blocks of work, and threads of compiled code take them.
 
 Whoever offers works, too, and waits for blocks that were taken, not for threads. So others may
-come late, or never. Between offers they wait awake: threads that sleep after every pass may be
-woken on one core. Python's lock is not needed.
+come late, or never. Between offers they wait awake, for a while: threads that sleep after every
+pass may be woken on one core. Python's lock is not needed.
 """
 
 import os
@@ -29,21 +29,23 @@ __all__ = [
 # What is counted since the beginning, each in a line of the cache of its own: blocks that were
 # taken, offered and done, and how often it was over. From the last on there is room for notes.
 _TAKEN, _OFFERED, _DONE, _OVER, NOTES = range(0, 40, 8)
-# Looks at a number before other threads are let on this core.
-_LOOKS = 64
+# Looks at a number before other threads are let on this core; before a thread sleeps, a
+# millisecond or so; and for how many microseconds.
+_LOOKS, _MANY_LOOKS, _NAP = 64, 1 << 17, 50
 _ALIGNMENT = 8
 
 
-def _nothing():
-    """Where others cannot be let on, a thread that waits goes on looking."""
-    return 0
+def _go_on(*_):
+    """Elsewhere than on POSIX a thread that waits goes on looking."""
 
 
-_let_others_on: Any = (
-    types.ExternalFunction("sched_yield", types.int32())
-    if os.name == "posix"
-    else compiled(_nothing)
-)
+def _of_system(name, *arguments) -> Any:
+    if os.name != "posix":
+        return compiled(_go_on)
+    return types.ExternalFunction(name, types.int32(*arguments))
+
+
+_let_others_on, _sleep = _of_system("sched_yield"), _of_system("usleep", types.uint32)
 
 
 def _place(context, builder, array, arguments):
@@ -89,7 +91,10 @@ def _replace(typing, array, place, old, new):
 def pause(looks):
     """One look more, and now and then a rest for the sake of who is waited for."""
     if looks % _LOOKS == _LOOKS - 1:
-        _let_others_on()
+        if looks < _MANY_LOOKS:
+            _let_others_on()
+        else:
+            _sleep(_NAP)
     return looks + 1
 
 
