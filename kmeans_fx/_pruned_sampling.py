@@ -8,11 +8,17 @@ References
 .. [1] E. Raff, "Exact acceleration of k-means++ and k-means||", IJCAI 2021 (section 3).
 """
 
+from functools import partial
+
 from kmeans_fx._backend.namespace import array_namespace, device
-from kmeans_fx._backend.threads import rows_per_long_call, run_tasks, threads
+from kmeans_fx._backend.threads import rows_per_long_call, run_tasks, run_with_help, threads
 from kmeans_fx._backend.transform import quiet
+from kmeans_fx.distances import identity
 
 __all__ = ["PrunedReach"]
+
+# Threads stay awake where a pass takes less time than to wake them costs. In as many blocks.
+_MOST_ROWS, _FEWEST_ROWS, _BLOCKS = 1 << 18, 4096, 8
 
 
 class PrunedReach:
@@ -28,18 +34,17 @@ class PrunedReach:
     """
 
     def __init__(self, kernels, x, weights, space, reach):
-        xp = array_namespace(x=x)
+        xp, n = array_namespace(x=x), x.shape[0]
         self.kernels, self.mapped, self.reach = kernels, space.mapping(x), reach
         owner = xp.zeros(reach.shape, dtype=xp.int32, device=device(reach))
         closer = xp.zeros(reach.shape, dtype=xp.uint8, device=device(reach))
         lengths = xp.asarray(reach, copy=True)  # to the first row
-        arrays = (x, weights, lengths, reach, owner, closer)
+        self.rows, self.shared = (x, weights, lengths, reach, owner, closer), None
+        self.size = rows_per_long_call(n)
         # Cut once: the passes write to these views of the arrays.
-        n = x.shape[0]
-        size = rows_per_long_call(n)
         self.blocks = [
-            tuple(a if a is None else a[start : start + size, ...] for a in arrays)
-            for start in range(0, n, size)
+            tuple(a if a is None else a[start : start + self.size, ...] for a in self.rows)
+            for start in range(0, n, self.size)
         ]
         # Relative error of a sum of so many squares. No rounding must skip a row.
         self.shrunk = (1 - 4 * (x.shape[1] + 2) * float(xp.finfo(reach.dtype).eps)) / 4
@@ -48,6 +53,10 @@ class PrunedReach:
         """By how much each candidate (t, d) would lower the total reach, (t,)."""
         packed, near = self.kernels.candidates_of(candidates, chosen)
         near = near * self.shrunk
+        if self.shared is not None:
+            self.shared.candidates[:], self.shared.near[: near.shape[0]] = packed[0], near
+            self.kernels.gains_of_all(self.shared, self.size)
+            return self.shared.gain.sum(axis=0)[: candidates.shape[0]]
 
         def task(block):
             x, *rest = block
@@ -57,12 +66,38 @@ class PrunedReach:
 
     def shrink(self, row, turn, trial):
         """Choose ``row`` (d,), which was the candidate ``trial`` of the last gains."""
+        if self.shared is not None:
+            self.shared.row[:] = row
+            self.kernels.shrink_all(self.shared, self.size, turn, 1 << trial % 8)
+            return
 
         def task(block):
             x, _, _, reach, owner, closer = block
             self.kernels.shrink_reach(self.mapped(x), row, turn, trial, closer, reach, owner)
 
         self._pass(task)
+
+    def assisted(self, k, t, loop):
+        """``loop()``, which chooses k rows of t candidates a turn, with all threads.
+
+        Those of compiled kernels stay awake from one pass to the next.
+        """
+        x, weights, _, *rest = self.rows
+        awake = hasattr(self.kernels, "shared_rows") and x.shape[0] <= _MOST_ROWS
+        if not (awake and self.mapped is identity and x.flags.c_contiguous):
+            return loop()
+        self.size = max(_FEWEST_ROWS, -(-x.shape[0] // _BLOCKS))
+        blocks = -(-x.shape[0] // self.size)
+        self.shared = shared = self.kernels.shared_rows(x, weights, *rest, blocks, k, t)
+
+        def lead():
+            try:
+                return loop()
+            finally:
+                self.kernels.dismiss(shared.board)
+
+        assist = partial(self.kernels.assist_seeding, shared, self.size)
+        return run_with_help(lead, assist, max(1, min(threads(), blocks)))
 
     def _pass(self, task):
         """The results of all blocks, in their order."""

@@ -97,16 +97,21 @@ def _most_central(x, norms, weights, key, draws, space):
 def _sample_pruned(kernels, x, weights, first, draws, space):
     """The loop of `choose_kmeans_plusplus` with kernels."""
     xp = array_namespace(x=x)
-    indices = first[None]
     state = PrunedReach(kernels, x, weights, space, _reach_of(x, first, space, _HERE))
-    for turn in range(1, draws.shape[0]):
-        p = state.reach if weights is None else state.reach * weights
-        trials = _HERE.draw(p, draws[turn, ...], indices[:1])
-        chosen, candidates = (space.mapped(take_rows(xp, x, i)) for i in (indices, trials))
-        best = int(xp.argmax(state.gains(candidates, chosen)))
-        state.shrink(candidates[best, :], turn, best)
-        indices = xp.concat((indices, trials[best : best + 1]))
-    return indices
+
+    def loop():
+        indices = first[None]
+        for turn in range(1, draws.shape[0]):
+            p = state.reach if weights is None else state.reach * weights
+            trials = _HERE.draw(p, draws[turn, ...], indices[:1])
+            chosen, candidates = (space.mapped(take_rows(xp, x, i)) for i in (indices, trials))
+            best = int(xp.argmax(state.gains(candidates, chosen)))
+            state.shrink(candidates[best, :], turn, best)
+            indices = xp.concat((indices, trials[best : best + 1]))
+        return indices
+
+    k, t, _ = draws.shape
+    return state.assisted(k, t, loop)
 
 
 @program("nd n w", "k:index")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmeans_fx import kmeans_plusplus
+from kmeans_fx import _pruned_sampling, kmeans_plusplus
 from kmeans_fx._backend import kernels
 from kmeans_fx._backend.kernels import product_tiles, products
 from kmeans_fx._partition import centred_space
@@ -30,17 +30,17 @@ def module(request):
 
 @pytest.fixture
 def calls(monkeypatch, module):
-    """The shapes of the blocks that these kernels were given, however few the rows."""
+    """The shapes of the candidates that these kernels were given, however few the rows."""
     monkeypatch.setattr(kernels, "_FEW_NUMBERS", 0)
     monkeypatch.setattr(kernels, "_has_numba", lambda: module is not products)
     monkeypatch.delenv("KMEANS_FX_KERNELS", raising=False)
-    seen, function = [], module.gains
+    seen, function = [], module.candidates_of
 
     def spy(rows, *rest):
         seen.append(rows.shape)
         return function(rows, *rest)
 
-    monkeypatch.setattr(module, "gains", spy)
+    monkeypatch.setattr(module, "candidates_of", spy)
     return seen
 
 
@@ -113,15 +113,29 @@ def test_rows_near_a_chosen_one_are_skipped(module):
 
 
 @ON_NUMPY
-def test_the_number_of_threads_does_not_change_a_draw(monkeypatch, calls):
-    threadpoolctl = pytest.importorskip("threadpoolctl")
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_number_of_threads_does_not_change_a_draw(monkeypatch, calls, weighted):
     monkeypatch.setattr("kmeans_fx._backend.threads._FEWEST_ROWS", 1000)
+    monkeypatch.setattr(_pruned_sampling, "_FEWEST_ROWS", 1000)
     monkeypatch.setattr(product_tiles, "_MOST_ROWS", 700)
-    x = np.random.default_rng(2).standard_normal((9000, 20))
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal((9000, 20))
+    weights = rng.integers(0, 3, size=9000).astype(float) if weighted else None
     draws = []
-    for number in (1, 2, 3):
-        with threadpoolctl.threadpool_limits(number):
-            draws.append(kmeans_plusplus(x, 30, key=1))
-    assert len(calls) == 3 * 29 * 8
+    for number in (1, 2, 5):
+        monkeypatch.setattr(_pruned_sampling, "threads", lambda number=number: number)
+        draws.append(kmeans_plusplus(x, 30, key=1, weights=weights))
+    assert len(calls) == 3 * 29
     for draw in draws[1:]:
         np.testing.assert_array_equal(draw, draws[0])
+
+
+@ON_NUMPY
+def test_threads_that_are_awake_choose_as_those_that_are_woken(monkeypatch, calls):
+    x = np.random.default_rng(3).standard_normal((20_000, 3))
+    draws = []
+    for most in (0, 1 << 18):
+        monkeypatch.setattr(_pruned_sampling, "_MOST_ROWS", most)
+        draws.append(kmeans_plusplus(x, 40, key=1))
+    assert len(calls) == 2 * 39
+    np.testing.assert_array_equal(*draws)

@@ -8,21 +8,31 @@ from kmeans_fx._backend.kernels import cpu, search, seeding
 from kmeans_fx._backend.kernels.ahead import Shared, assist, lead
 from kmeans_fx._backend.kernels.board import dismiss, new_board
 from kmeans_fx._backend.kernels.drift import drift as compiled_drift
+from kmeans_fx._backend.kernels.seeding_passes import (
+    SharedRows,
+    assist_seeding,
+    gains_of_all,
+    shrink_all,
+)
 
 __all__ = [
     "Packed",
     "assign",
     "assist",
+    "assist_seeding",
     "candidates_of",
     "dismiss",
     "drift",
     "gains",
+    "gains_of_all",
     "lead",
     "own_squares",
     "pack",
     "rows_per_call",
     "segment_stats",
     "shared_of",
+    "shared_rows",
+    "shrink_all",
     "shrink_reach",
     "update_bounds",
 ]
@@ -149,6 +159,23 @@ def candidates_of(rows, chosen):
     near = np.empty(chosen.shape[0], rows.dtype)
     seeding.nearest_squares(_plain(chosen), *candidates, near)
     return candidates, near
+
+
+def shared_rows(x, weights, reach, owner, closer, blocks, k, t):
+    """What threads share in the passes of k-means++: of k rows, with t candidates a turn."""
+    lanes = -(-t // seeding.LANES) * seeding.LANES
+    return SharedRows(
+        x=_plain(x),
+        share=_plain(_share(weights, x)),
+        reach=reach,
+        owner=owner,
+        closer=closer,
+        candidates=np.empty(lanes * x.shape[1], x.dtype),
+        near=np.empty(k, x.dtype),
+        gain=np.empty((blocks, lanes)),
+        row=np.empty(x.shape[1], x.dtype),
+        board=new_board(),
+    )
 
 
 def gains(rows, candidates, share, lengths, reach, owner, near, closer):
