@@ -39,13 +39,14 @@ class PrunedReach:
         owner = xp.zeros(reach.shape, dtype=xp.int32, device=device(reach))
         closer = xp.zeros(reach.shape, dtype=xp.uint8, device=device(reach))
         lengths = xp.asarray(reach, copy=True)  # to the first row
-        self.rows, self.shared = (x, weights, lengths, reach, owner, closer), None
-        self.size = rows_per_long_call(n)
+        self.rows, size = (x, weights, lengths, reach, owner, closer), rows_per_long_call(n)
         # Cut once: the passes write to these views of the arrays.
         self.blocks = [
-            tuple(a if a is None else a[start : start + self.size, ...] for a in self.rows)
-            for start in range(0, n, self.size)
+            tuple(a if a is None else a[start : start + size, ...] for a in self.rows)
+            for start in range(0, n, size)
         ]
+        # What threads that are awake share, and how many rows a block of theirs has.
+        self.awake: tuple | None = None
         # Relative error of a sum of so many squares. No rounding must skip a row.
         self.shrunk = (1 - 4 * (x.shape[1] + 2) * float(xp.finfo(reach.dtype).eps)) / 4
 
@@ -53,10 +54,11 @@ class PrunedReach:
         """By how much each candidate (t, d) would lower the total reach, (t,)."""
         packed, near = self.kernels.candidates_of(candidates, chosen)
         near = near * self.shrunk
-        if self.shared is not None:
-            self.shared.candidates[:], self.shared.near[: near.shape[0]] = packed[0], near
-            self.kernels.gains_of_all(self.shared, self.size)
-            return self.shared.gain.sum(axis=0)[: candidates.shape[0]]
+        if self.awake is not None:
+            shared, size = self.awake
+            shared.candidates[:], shared.near[: near.shape[0]] = packed[0], near
+            self.kernels.gains_of_all(shared, size)
+            return shared.gain.sum(axis=0)[: candidates.shape[0]]
 
         def task(block):
             x, *rest = block
@@ -66,9 +68,10 @@ class PrunedReach:
 
     def shrink(self, row, turn, trial):
         """Choose ``row`` (d,), which was the candidate ``trial`` of the last gains."""
-        if self.shared is not None:
-            self.shared.row[:] = row
-            self.kernels.shrink_all(self.shared, self.size, turn, 1 << trial % 8)
+        if self.awake is not None:
+            shared, size = self.awake
+            shared.row[:] = row
+            self.kernels.shrink_all(shared, size, turn, 1 << trial % 8)
             return
 
         def task(block):
@@ -83,12 +86,13 @@ class PrunedReach:
         Those of compiled kernels stay awake from one pass to the next.
         """
         x, weights, _, *rest = self.rows
-        awake = hasattr(self.kernels, "shared_rows") and x.shape[0] <= _MOST_ROWS
-        if not (awake and self.mapped is identity and x.flags.c_contiguous):
+        short = hasattr(self.kernels, "shared_rows") and x.shape[0] <= _MOST_ROWS
+        if not (short and self.mapped is identity and x.flags.c_contiguous):
             return loop()
-        self.size = max(_FEWEST_ROWS, -(-x.shape[0] // _BLOCKS))
-        blocks = -(-x.shape[0] // self.size)
-        self.shared = shared = self.kernels.shared_rows(x, weights, *rest, blocks, k, t)
+        size = max(_FEWEST_ROWS, -(-x.shape[0] // _BLOCKS))
+        blocks = -(-x.shape[0] // size)
+        shared = self.kernels.shared_rows(x, weights, *rest, blocks, k, t)
+        self.awake = shared, size
 
         def lead():
             try:
@@ -96,7 +100,7 @@ class PrunedReach:
             finally:
                 self.kernels.dismiss(shared.board)
 
-        assist = partial(self.kernels.assist_seeding, shared, self.size)
+        assist = partial(self.kernels.assist_seeding, shared, size)
         return run_with_help(lead, assist, max(1, min(threads(), blocks)))
 
     def _pass(self, task):

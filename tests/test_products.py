@@ -203,7 +203,10 @@ def test_numpy_does_it_for_compiled_code_of_jax(monkeypatch, passes):
     np.testing.assert_allclose(by_numpy.inertia, np.sum(far), rtol=1e-5)
     assert shapes(x, "euclidean") == {(700, 5)}
     assert not shapes(x.reshape(7, 100, 5), "euclidean")  # XLA is as fast for many problems
+    jax.block_until_ready(jax.vmap(lambda x: fit(x, "euclidean"))(x.reshape(7, 100, 5)))
+    assert not passes
     assert not shapes(x, "manhattan")
+    assert fit(x, "manhattan").labels.dtype == by_numpy.labels.dtype
     monkeypatch.setenv("KMEANS_FX_KERNELS", "0")
     assert not shapes(x, "euclidean")
 

@@ -84,10 +84,12 @@ def test_no_row_that_a_candidate_comes_near_to_is_skipped(module, dtype, kind, n
 
     chosen, exact = trials[:1, 0], squares(trials[0, 0])
     state = PrunedReach(module, x, weights, space, exact.copy())
-    room = 64 * np.finfo(dtype).eps * np.sum(share * (exact + (x.astype(float) ** 2).sum(1)))
+    # Products are expanded about the first row, of rows that may be four times as far from zero.
+    terms = exact + 5 * exact.max() if module is products else 0
     for turn, candidates in enumerate(trials[1:], start=1):
         gains = state.gains(candidates, chosen)
         want = [np.sum(share * np.maximum(exact - squares(row), 0)) for row in candidates]
+        room = 64 * np.finfo(dtype).eps * np.sum(share * (exact + terms))
         np.testing.assert_allclose(gains, want, rtol=1e-4, atol=room)
         best = int(np.argmax(gains))
         state.shrink(candidates[best], turn, best)

@@ -113,11 +113,10 @@ def lead(shared, size, slack, turn, refresh, steps, still, budget):
 @compiled
 def _take_block(shared, size, slack):
     """Whether there was a block to work on."""
-    board, blocks = shared.board, shared.tally.shape[0]
-    taken = take(board)
-    if taken < 0:
+    board = shared.board
+    b = take(board, shared.tally.shape[0])
+    if b < 0:
         return False
-    b = taken % blocks
     here = slice(b * size, min(shared.labels.shape[0], (b + 1) * size))
     bounded_blocks(
         shared.x[here],

@@ -110,12 +110,12 @@ def offer(board, blocks):
 
 
 @compiled
-def take(board):
-    """The number of a block that nobody else has, since the beginning; -1 if all are taken."""
+def take(board, blocks):
+    """Which of so many blocks, of those that are offered again and again; -1 if all are taken."""
     taken = _read(board, _TAKEN)
     while taken < _read(board, _OFFERED):
         if _replace(board, _TAKEN, taken, taken + 1):
-            return taken
+            return taken % blocks
         taken = _read(board, _TAKEN)
     return -1
 

@@ -43,9 +43,11 @@ def tile_of(rows, dtype, origin=None):
     n, d = rows.shape
     if d <= _FEW_COLUMNS:
         columns = scratch("tile", (d + 1, n), dtype)
-        columns[:d], columns[d] = rows.T, 1
-        if origin is not None:
-            np.subtract(columns[:d], origin[:, None], out=columns[:d])
+        if origin is None:
+            columns[:d] = rows.T
+        else:
+            np.subtract(rows.T, origin[:, None], out=columns[:d])
+        columns[d] = 1
         return columns.T
     tile = scratch("tile", (-(-n // 8) * 8, d + 1), dtype)
     tile[:n, :d], tile[:, d] = rows, 1

@@ -75,11 +75,10 @@ def _work_off(shared, size):
 @compiled
 def _take_block(shared, size):
     """Whether there was a block to work on."""
-    board, blocks = shared.board, shared.gain.shape[0]
-    taken = take(board)
-    if taken < 0:
+    board = shared.board
+    b = take(board, shared.gain.shape[0])
+    if b < 0:
         return False
-    b = taken % blocks
     here = slice(b * size, min(shared.x.shape[0], (b + 1) * size))
     x, share = shared.x[here], shared.share[here]
     reach, owner, closer = shared.reach[here], shared.owner[here], shared.closer[here]
