@@ -73,12 +73,14 @@ WITH_KERNELS = {
     "jax": OF_KERNELS,
     "torch": OF_KERNELS,
 }
+# What takes part in the fits that NumPy does for tensors on a CPU, and PyTorch on a GPU.
+OF_LOOPS = ["bounded", "empty", "init", "kmeans", "lloyd"]
 
 
 @nox.session
 @nox.parametrize("backend", list(EXTRAS), ids=list(EXTRAS))
 def tests(session, backend):
-    """The test suite on one array library, which must be there; then its kernels, with Numba."""
+    """The test suite on one array library, which must be there; then other ways to the same."""
     install(session, "-e", f".{EXTRAS[backend]}", group="test")
     session.env.update(QUICK_COMPILATION)
     if backend in ("jax", "torch"):
@@ -88,14 +90,18 @@ def tests(session, backend):
     spread = ["-n", "2", f"--dist={'loadfile' if backend == 'jax' else 'load'}"]
     pytest = ["python", "-m", "pytest", *spread]
     session.run(*pytest, f"--backend={backend}", *session.posargs)
-    if backend not in WITH_KERNELS:
-        return
 
-    install(session, *PROJECT["project"]["optional-dependencies"]["fast"], group="test")
-    files = [f"tests/test_{name}.py" for name in WITH_KERNELS[backend]]
-    few = ["--kernels", f"--backend={backend}", "-m", "not compile", *files]
-    none_is_left = [0, 5] if session.posargs else [0]
-    session.run(*pytest, *few, *session.posargs, success_codes=none_is_left)
+    def again(names, option):
+        files = [f"tests/test_{name}.py" for name in names]
+        few = [option, f"--backend={backend}", "-m", "not compile", *files]
+        none_is_left = [0, 5] if session.posargs else [0]
+        session.run(*pytest, *few, *session.posargs, success_codes=none_is_left)
+
+    if backend == "torch":
+        again(OF_LOOPS, "--alone")
+    if backend in WITH_KERNELS:
+        install(session, *PROJECT["project"]["optional-dependencies"]["fast"], group="test")
+        again(WITH_KERNELS[backend], "--kernels")
 
 
 @nox.session

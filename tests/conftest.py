@@ -17,7 +17,7 @@ from array_api_compat import is_array_api_strict_namespace, is_jax_namespace, is
 from array_api_extra.testing import patch_lazy_xp_functions
 from hypothesis import settings
 
-from kmeans_fx._backend import kernels
+from kmeans_fx._backend import host, kernels
 from tests.parameters import uncompiled
 
 NAMESPACES = {
@@ -47,9 +47,16 @@ def pytest_addoption(parser):
         action="store_true",
         help="use the compiled kernels however few the rows; an error without Numba",
     )
+    parser.addoption(
+        "--alone",
+        action="store_true",
+        help="let PyTorch do everything by itself, as on a GPU: fits of few rows without NumPy",
+    )
 
 
 def pytest_configure(config):
+    if config.getoption("--alone"):
+        host.has_numpy = lambda: False
     if config.getoption("--kernels"):
         if not _is_installed("numba"):
             raise pytest.UsageError("--kernels was asked for and Numba is not installed")
@@ -197,6 +204,12 @@ def to_numpy():
 def tol(xp):
     """``tol(dtype)``: a relative tolerance for a result of some thousand operations."""
     return lambda dtype: float(xp.finfo(dtype).eps) ** (2 / 3)
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """PyTorch does everything by itself, as with the option ``--alone``."""
+    monkeypatch.setattr(host, "has_numpy", lambda: False)
 
 
 @pytest.fixture(autouse=True)

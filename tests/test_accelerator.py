@@ -17,7 +17,8 @@ from kmeans_fx._backend.namespace import on_accelerator
 from kmeans_fx.algorithms._sweeps import Block, Swept, local_sweep
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.backend("torch")
+# What stands in for an accelerator is compared bit by bit with PyTorch on a CPU.
+pytestmark = [pytest.mark.backend("torch"), pytest.mark.usefixtures("alone")]
 
 READS = ("aten::_local_scalar_dense", "aten::nonzero", "aten::equal")
 

@@ -25,6 +25,7 @@ KINDS = st.sampled_from(["normal", *HARD_KINDS])
 def _always(monkeypatch):
     """For however few rows, and as if there were no compiler."""
     monkeypatch.setattr(kernels, "_FEW_NUMBERS", 0)
+    monkeypatch.setattr(kernels, "_MOST_PRODUCTS", 0)
     monkeypatch.setattr(kernels, "_has_numba", lambda: False)
     monkeypatch.delenv("KMEANS_FX_KERNELS", raising=False)
 

@@ -64,6 +64,7 @@ def test_dlpack_in_and_out_shares_memory():
 
 
 @pytest.mark.backend("torch")
+@pytest.mark.usefixtures("alone")
 def test_torch_reads_one_scalar_an_iteration():
     """A loop on a device waits for it as often: values that are read move to the host."""
     import torch

@@ -4,10 +4,11 @@ A kernel knows NumPy alone. A view costs nothing, so a program that has kernels,
 products of NumPy, runs there as a whole; on JAX also from compiled code, in one call.
 """
 
-from kmeans_fx._backend.kernels import allowed, enabled, pays
+from kmeans_fx._backend.kernels import allowed, enabled, is_large, pays
 from kmeans_fx._backend.namespace import (
     array_namespace,
     device,
+    dtype_name,
     has_numpy,
     index_dtype,
     is_jax_namespace,
@@ -37,7 +38,7 @@ _FOR_XLA = 4
 
 def has_kernels(arrays, options):
     """Whether there are kernels for a program's call, and enough rows to use them."""
-    return dict(options).get("metric") in METRICS and _is_large(arrays[0]) and enabled()
+    return dict(options).get("metric") in METRICS and _suits(arrays[0]) and enabled()
 
 
 def suits_numpy(arrays, options):
@@ -47,14 +48,14 @@ def suits_numpy(arrays, options):
     """
     x = arrays[0]
     if _is_jax(x):
-        suits = allowed() and x.ndim == 2 and dict(options).get("metric") in METRICS
-    else:
-        suits = is_torch_namespace(array_namespace(x=x)) and has_numpy()
-    return suits and _is_large(x)
+        return _suits(x) and allowed() and x.ndim == 2 and dict(options).get("metric") in METRICS
+    # A call of NumPy is shorter than one of PyTorch, and little else is done where rows are few.
+    few = x.ndim == 2 and not is_large(x)
+    return is_torch_namespace(array_namespace(x=x)) and has_numpy() and _suits(x, few)
 
 
-def _is_large(x):
-    return str(x.dtype).removeprefix("torch.") in _DTYPES and pays(x)
+def _suits(x, few=False):
+    return dtype_name(x.dtype) in _DTYPES and (few or pays(x))
 
 
 def is_on_host(arrays):

@@ -225,10 +225,11 @@ def choice(draws, p, sums=None):
     sums = block_sums(p) if sums is None else sums
     block = invert(xp, sums[..., None, :], draws[..., 0])
     places = block[..., None] * size + xp.arange(size, dtype=block.dtype, device=device(p))
-    flat = xp.reshape(xp.clip(places, None, n - 1), (*p.shape[:-1], -1))
+    inside = places < n
+    flat = xp.reshape(xp.where(inside, places, xp.zeros_like(places)), (*p.shape[:-1], -1))
     entries = xp.reshape(xp.take_along_axis(p, flat, axis=-1), places.shape)
-    entries = xp.where(places < n, entries, xp.zeros_like(entries))
-    return xp.clip(block * size + invert(xp, entries, draws[..., 1]), None, n - 1)
+    entries = xp.where(inside, entries, xp.zeros_like(entries))
+    return block * size + invert(xp, entries, draws[..., 1])
 
 
 def block_sums(p):

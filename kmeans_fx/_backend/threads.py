@@ -25,6 +25,8 @@ __all__ = ["one_thread", "rows_per_long_call", "run_tasks", "run_with_help", "th
 # as many threads have equal shares.
 _CALLS, _FEWEST_ROWS, _MOST_ROWS = 8, 1 << 15, 1 << 17
 
+_CORES = os.cpu_count() or 1  # to ask takes as long as a small product
+
 # Of each thread: how many threads its library gave up, and whether it belongs to a pool.
 _here = local()
 
@@ -153,7 +155,7 @@ def _spare(library, limit):
     if getattr(_here, "spare", 0):  # a program within a program
         yield
         return
-    _here.library, _here.spare = library, min(limit, os.cpu_count() or 1)
+    _here.library, _here.spare = library, min(limit, _CORES)
     try:
         yield
     finally:

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from kmeans_fx._backend.drift import relative_error
-from kmeans_fx._backend.kernels import bounds_for, kernels_for
+from kmeans_fx._backend.kernels import bounds_for, fits_one_tile, kernels_for, tile_for
 from kmeans_fx._backend.loop import cond, select, while_loop
 from kmeans_fx._backend.namespace import (
     array_namespace,
@@ -38,6 +38,9 @@ def choose_partition(x, centroids, options):
     )
     if not possible:
         return partition
+    small = fits_one_tile(x, centroids.dtype, centroids.shape[0])
+    if small and options.algorithm != "bounded" and options.chunk_size is None:
+        return TilePartition()
     if kernels_for(x, centroids.dtype, "update_bounds") is not None:
         return FusedPartition(bounded=options.algorithm != "lloyd")
     if options.algorithm == "lloyd":
@@ -129,19 +132,27 @@ class FusedPartition:
         """Those of the rows: the first call makes them."""
         if self.bounds is None:
             mapping = space.mapping(x)
-            kernels = kernels_for(x, centroids.dtype, "update_bounds")
-            self.bounds = bounds_for(
-                kernels,
-                x,
-                None if mapping is identity else mapping,
-                weights,
-                space.origin,
-                centroids.shape[0],
-                space.kernel_rows(kernels, x, copied=False),
-                relative_error(centroids),
-                self.bounded,
-            )
+            mapping = None if mapping is identity else mapping
+            of_rows = x, mapping, weights, space.origin, centroids.shape[0]
+            self.bounds = self._first(of_rows, space, relative_error(centroids))
         return self.bounds
+
+    def _first(self, of_rows, space, slack):
+        x, origin = of_rows[0], space.origin
+        kernels = kernels_for(x, origin.dtype, "update_bounds")
+        size = space.kernel_rows(kernels, x, copied=False)
+        return bounds_for(kernels, *of_rows, size, slack, self.bounded)
+
+
+class TilePartition(FusedPartition):
+    """A `FusedPartition` of rows so few that they stay in the cache."""
+
+    def __init__(self):
+        super().__init__(bounded=False)
+
+    def _first(self, of_rows, space, slack):
+        del space, slack
+        return tile_for(*of_rows)
 
 
 def _as_partition(labels, sums, counts):

@@ -21,10 +21,21 @@ from kmeans_fx._backend.namespace import (
 )
 from kmeans_fx._backend.transform import tracks_gradients
 
-__all__ = ["allowed", "bounds_for", "enabled", "kernels_for", "pays"]
+__all__ = [
+    "allowed",
+    "bounds_for",
+    "enabled",
+    "fits_one_tile",
+    "is_large",
+    "kernels_for",
+    "pays",
+    "tile_for",
+]
 
 # Fewer numbers than this are clustered before Numba is even imported.
 _FEW_NUMBERS = 1 << 16
+# Products of numbers in a pass that is over before another way would have begun.
+_MOST_PRODUCTS = 1 << 22
 # Wider rows fall out of the cache in a tile; a library's product is faster then.
 _MOST_COLUMNS = 256
 # Wider rows fill the registers of a program; the products are most of the work then, too.
@@ -47,10 +58,11 @@ def pays(x, *, times=1):
 
     With ``times``, whether it is that many times as much.
     """
-    return _is_large(x, times) and x.shape[-1] <= _MOST_COLUMNS
+    return is_large(x, times) and x.shape[-1] <= _MOST_COLUMNS
 
 
-def _is_large(x, times=1):
+def is_large(x, times=1):
+    """Whether x (..., n, d) has as many numbers as a kernel needs, times as many."""
     return prod(x.shape) >= times * _FEW_NUMBERS
 
 
@@ -71,7 +83,7 @@ def kernels_for(x, dtype, task):
 
 
 def _for_numpy(x, dtype):
-    if not (dtype in ("float32", "float64") and x.dtype.isnative and _is_large(x)):
+    if not (_is_native(x, dtype) and is_large(x)):
         return None
     if pays(x) and enabled():
         from kmeans_fx._backend.kernels import fused
@@ -82,6 +94,10 @@ def _for_numpy(x, dtype):
     from kmeans_fx._backend.kernels import products
 
     return products
+
+
+def _is_native(x, dtype):
+    return dtype in ("float32", "float64") and x.dtype.isnative
 
 
 def _for_tensors(x, dtype):
@@ -119,6 +135,20 @@ def _is_recent():
 
     generation = getattr(jax.local_devices()[0], "compute_capability", "")
     return generation.replace(".", "").isdigit() and float(generation) >= _FIRST_GENERATION
+
+
+def fits_one_tile(x, dtype, k):
+    """Whether rows x (n, d) and k centroids are too few for anything but `one_tile`."""
+    if not (is_numpy_namespace(array_namespace(x=x)) and x.ndim == 2 and _is_native(x, dtype)):
+        return False
+    return prod(x.shape) * k <= _MOST_PRODUCTS and not (pays(x) and enabled())
+
+
+def tile_for(*arguments):
+    """`one_tile.OneTile`, where `fits_one_tile`."""
+    from kmeans_fx._backend.kernels.one_tile import OneTile
+
+    return OneTile(*arguments)
 
 
 def bounds_for(*arguments):

@@ -12,7 +12,7 @@ import numpy as np
 
 from kmeans_fx._backend.threads import run_tasks, run_with_help, threads
 
-__all__ = ["Bounds"]
+__all__ = ["Bounds", "means_ahead"]
 
 # Sums are updated by the rows that moved, and made anew so often.
 _REFRESH = 32
@@ -58,6 +58,11 @@ class Bounds:
         sums, counts : (k, d), (k,)
         moved : int
         """
+        sums, counts, moved = self.sums_of(centroids)
+        return self.labels, sums, counts, moved
+
+    def sums_of(self, centroids):
+        """A pass, as `update`, without its labels."""
         self.turn += 1
         anew = self.turn % _REFRESH == 0
         packed = self.kernels.pack(centroids)
@@ -85,12 +90,15 @@ class Bounds:
             run_tasks(task, starts, workers, lambda _: None)
         change = self.parts.sum(axis=0)
         self.sums = change if anew else self.sums + change
-        return (*self.found(), self.tally[:, 1].sum())
+        return *self._totals(), self.tally[:, 1].sum()
 
     def found(self):
         """Labels, sums and counts of the last pass."""
+        return self.labels, *self._totals()
+
+    def _totals(self):
         dtype = self.origin.dtype
-        return self.labels, self.sums.astype(dtype), self.weights.sum(axis=0).astype(dtype)
+        return self.sums.astype(dtype), self.weights.sum(axis=0).astype(dtype)
 
     def ahead(self, centroids, still, steps):
         """Iterations from the centroids, as long as nothing but means has to be computed.
@@ -110,16 +118,7 @@ class Bounds:
         pays = self.labels.shape[0] * centroids.size <= _LONG and self.x.flags.c_contiguous
         if pays and self.mapping is None and hasattr(self.kernels, "lead"):
             return self._ahead_in_one(centroids, still, steps)
-        counts = None
-        for made in range(steps):
-            _, sums, weights, moved = self.update(centroids)
-            if moved == 0 or np.any(weights == 0):
-                return centroids, counts, made, moved
-            means = sums / weights[:, None]
-            if not still < np.sum((means - centroids) ** 2) < inf:
-                return centroids, counts, made, moved
-            centroids, counts = means, weights
-        return centroids, counts, steps, None
+        return means_ahead(self, centroids, still, steps)
 
     def _ahead_in_one(self, centroids, still, steps):
         """`ahead` in few calls of compiled code."""
@@ -179,3 +178,17 @@ class Bounds:
             self.weights[blocks],
             self.tally[blocks],
         )
+
+
+def means_ahead(passes, centroids, still, steps):
+    """`Bounds.ahead`, with passes that are looked at one by one."""
+    counts = None
+    for made in range(steps):
+        sums, weights, moved = passes.sums_of(centroids)
+        if moved == 0 or np.any(weights == 0):
+            return centroids, counts, made, moved
+        means = sums / weights[:, None]
+        if not still < np.sum((means - centroids) ** 2) < inf:
+            return centroids, counts, made, moved
+        centroids, counts = means, weights
+    return centroids, counts, steps, None

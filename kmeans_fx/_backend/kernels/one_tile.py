@@ -1,0 +1,79 @@
+"""Passes over rows so few that they stay in the cache, as products of whole matrices: NumPy.
+
+The clusters of all rows are one matrix of zeros and ones. So a pass is some ten calls, and Python
+takes little of its time.
+"""
+
+import numpy as np
+
+from kmeans_fx._backend.kernels.bounds import means_ahead
+from kmeans_fx._backend.kernels.product_tiles import first_least
+
+__all__ = ["OneTile"]
+
+
+class OneTile:
+    """Labels and sums of the rows x (n, d), as `kmeans_fx._backend.kernels.bounds.Bounds`.
+
+    There are no bounds: every pass searches for all rows.
+    """
+
+    def __init__(self, x, mapping, weights, origin, k):
+        (n, d), dtype = x.shape, origin.dtype
+        self.rows = np.ones((n, d + 1), dtype)
+        np.subtract(x if mapping is None else mapping(x), origin, out=self.rows[:, :-1])
+        # BLAS takes sums from rows, and scores from columns, twice as fast as the other way round.
+        self.columns = np.ascontiguousarray(self.rows.T)
+        if weights is not None:
+            self.rows *= weights[:, None]
+        self.member, self.before = np.zeros((2, k, n), bool)
+        self.operand, self.totals = np.empty((2, k, d + 1), dtype)
+        self.scores = np.empty((k, n), dtype)
+        self.turn = -1
+
+    def update(self, centroids):
+        """A pass for centroids (k, d): labels, sums, counts, and how many rows moved."""
+        sums, counts, moved = self.sums_of(centroids)
+        return self.labels, sums, counts, moved
+
+    def sums_of(self, centroids):
+        """A pass without its labels: sums (k, d), counts (k,), and how many rows moved."""
+        self.turn += 1
+        self.member, self.before = self.before, self.member
+        np.multiply(centroids, -2, out=self.operand[:, :-1])
+        np.einsum("ij,ij->i", centroids, centroids, out=self.operand[:, -1])
+        scores = np.matmul(self.operand, self.columns, out=self.scores)
+        low = scores.min(axis=0)
+        np.equal(scores, low, out=self.member)
+        if np.count_nonzero(self.member) != self.member.shape[1]:  # ties, or NaN
+            np.equal(first_least(scores, low), np.arange(len(scores))[:, None], out=self.member)
+        # Textbook form: sums of the rows by label. The scores have served.
+        np.copyto(scores, self.member)
+        np.matmul(scores, self.rows, out=self.totals)
+        changes = np.count_nonzero(self.member != self.before)
+        # A row that moves leaves one cluster for another; at first there is none to leave.
+        return *self._totals(), changes // 2 if self.turn else changes
+
+    @property
+    def labels(self):
+        """Those of the last pass, (n,); -1 if there was none."""
+        return _labels(self.member, self.turn >= 0)
+
+    def labels_before(self):
+        """Those of the pass before the last one, (n,); -1 if there was none."""
+        return _labels(self.before, self.turn > 0)
+
+    def found(self):
+        """Labels, sums and counts of the last pass."""
+        return self.labels, *self._totals()
+
+    def _totals(self):
+        return self.totals[:, :-1].copy(), self.totals[:, -1].copy()
+
+    def ahead(self, centroids, still, steps):
+        """Iterations that nobody has to look at: `Bounds.ahead`."""
+        return means_ahead(self, centroids, still, steps)
+
+
+def _labels(member, known):
+    return member.argmax(axis=0) if known else np.full(member.shape[1], -1)
