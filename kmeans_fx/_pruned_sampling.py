@@ -11,7 +11,8 @@ References
 from functools import partial
 
 from kmeans_fx._backend.namespace import array_namespace, device
-from kmeans_fx._backend.threads import rows_per_long_call, run_tasks, run_with_help, threads
+from kmeans_fx._backend.pool import run_tasks, run_with_help
+from kmeans_fx._backend.threads import rows_per_long_call, threads
 from kmeans_fx._backend.transform import quiet
 from kmeans_fx.distances import identity
 

@@ -7,8 +7,10 @@ from threading import Event
 import numpy as np
 import pytest
 
+from kmeans_fx._backend import pool
 from kmeans_fx._backend.blocks import map_blocks
-from kmeans_fx._backend.threads import one_thread, run_tasks, run_with_help, threads
+from kmeans_fx._backend.pool import run_tasks, run_with_help
+from kmeans_fx._backend.threads import one_thread, threads
 
 pytestmark = pytest.mark.backend("numpy", "torch")
 
@@ -124,3 +126,25 @@ def test_a_forked_child_has_threads_of_its_own(xp, rows):
         if child == 0:
             os._exit(0 if in_order() == [0, 1, 2, 3] else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_help_leaves_the_core_of_the_one_that_it_helps(monkeypatch):
+    if pool._core() is None or len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one core, or a system that does not tell")
+    mine, change, changes = os.sched_getaffinity(0), os.sched_setaffinity, []
+
+    def recorded(pid, cores):
+        change(pid, cores)
+        changes.append((set(cores), pool._core()))
+
+    monkeypatch.setattr(os, "sched_setaffinity", recorded)
+    pool._leave(None)
+    pool._leave(-1)
+    assert not changes
+    while not changes:  # the system may move this thread after it asked
+        core = pool._core()
+        pool._leave(core)
+    (others, landed), (restored, _) = changes
+    assert others == mine - {core}
+    assert landed in others
+    assert restored == mine == os.sched_getaffinity(0)

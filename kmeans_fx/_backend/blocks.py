@@ -11,8 +11,9 @@ from kmeans_fx._backend.namespace import (
     is_jax_namespace,
     on_accelerator,
 )
+from kmeans_fx._backend.pool import run_tasks
 from kmeans_fx._backend.sharding import as_varying, row_parts
-from kmeans_fx._backend.threads import run_tasks, threads
+from kmeans_fx._backend.threads import threads
 from kmeans_fx._backend.transform import quiet
 
 __all__ = ["map_blocks", "map_in_turn", "rows_per_block"]

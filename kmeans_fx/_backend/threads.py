@@ -1,14 +1,13 @@
-"""Threads for eager arrays on a CPU: how many there are, and one for each block of rows.
+"""How many threads there are for eager arrays on a CPU, while their library runs on one.
 
 A library that splits every small operation over all threads waits for them at each;
-threads that each run whole blocks by themselves wait once.
+threads that each run whole blocks by themselves (`kmeans_fx._backend.pool`) wait once.
 """
 
 import os
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext
 from functools import cache
-from threading import Lock, local
+from threading import local
 
 from kmeans_fx._backend.namespace import (
     array_namespace,
@@ -18,7 +17,7 @@ from kmeans_fx._backend.namespace import (
 )
 from kmeans_fx._backend.transform import is_concrete
 
-__all__ = ["one_thread", "rows_per_long_call", "run_tasks", "run_with_help", "threads"]
+__all__ = ["library", "none_spare", "one_thread", "rows_per_long_call", "threads"]
 
 # Threads of Python wait for each other between operations, so calls are few and long: not more
 # than so many, of not fewer rows, unless they would have too many. A power of two of them, of which
@@ -56,65 +55,14 @@ def rows_per_long_call(n):
     return min(_MOST_ROWS, -(-n // calls))
 
 
-def run_tasks(function, tasks, workers, take):
-    """``take(function(task))`` for every task, in their order, on so many threads.
-
-    This thread is one of them, and each takes the next task by itself: a future for
-    every task would cost more than many a task.
-    """
-    shared, turns, lock = _InOrder(take), iter(range(len(tasks))), Lock()
-
-    def work():
-        for turn in turns:
-            result = function(tasks[turn])
-            with lock:
-                shared.add(turn, result)
-
-    def lead():
-        try:
-            work()
-        finally:
-            # After an error the others find nothing more to do.
-            for _ in turns:
-                pass
-
-    run_with_help(lead, work, workers)
-
-
-def run_with_help(lead, assist, workers):
-    """``lead()`` on this thread, while others run ``assist()``, if they come in time.
-
-    They may be at work for other fits, so whoever leads must count on none. When it has
-    ended, they have to end.
-    """
-    others = [_pool(workers - 1, _here.library).submit(assist) for _ in range(workers - 1)]
-    try:
-        with _no_spare():
-            result = lead()
-    finally:
-        came = [other for other in others if not other.cancel()]
-        wait(came)
-    for other in came:
-        other.result()
-    return result
-
-
-class _InOrder:
-    """Results that wait for those of earlier tasks."""
-
-    def __init__(self, take):
-        self.take, self.waiting, self.turn = take, {}, 0
-
-    def add(self, turn, result):
-        self.waiting[turn] = result
-        while self.turn in self.waiting:
-            self.take(self.waiting.pop(self.turn))
-            self.turn += 1
+def library():
+    """The name of the one that gave up its threads."""
+    return _here.library
 
 
 @contextmanager
-def _no_spare():
-    """Blocks within a block run one after the other."""
+def none_spare():
+    """A context in which there are none: blocks within a block run one after the other."""
     spare, _here.spare = threads(), 0
     try:
         yield
@@ -160,24 +108,6 @@ def _spare(library, limit):
         yield
     finally:
         _here.spare = 0
-
-
-@cache
-def _pool(workers, library):
-    """Kept: a new thread has cold caches and allocates its memory anew."""
-    return ThreadPoolExecutor(workers, initializer=_begin, initargs=(library,))
-
-
-# A child has the pools and not their threads.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)
-
-
-def _begin(library):
-    if library == "torch":
-        import torch
-
-        torch.set_num_threads(1)
 
 
 @cache

@@ -10,7 +10,8 @@ from math import inf
 
 import numpy as np
 
-from kmeans_fx._backend.threads import run_tasks, run_with_help, threads
+from kmeans_fx._backend.pool import run_tasks, run_with_help
+from kmeans_fx._backend.threads import threads
 
 __all__ = ["Bounds", "means_ahead"]
 
