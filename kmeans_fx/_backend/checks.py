@@ -1,16 +1,14 @@
 """Checks of arguments. Shapes and dtypes always; values only where they can be read."""
 
 import operator
-from contextlib import nullcontext
 
+from kmeans_fx._backend.host import at_hand
 from kmeans_fx._backend.members import broadcast_shapes
 from kmeans_fx._backend.namespace import (
     accumulation_dtype,
     array_namespace,
     as_real,
-    is_torch_namespace,
 )
-from kmeans_fx._backend.threads import one_thread
 from kmeans_fx._backend.transform import is_concrete, quiet
 
 __all__ = [
@@ -139,13 +137,12 @@ def check_finite(**arrays):
     ValueError
         Naming the argument.
     """
-    for name, array in arrays.items():
-        if array is None or not is_concrete(array):
+    for name, given in arrays.items():
+        if given is None or not is_concrete(given):
             continue
+        array = at_hand(given)
         xp = array_namespace(array=array)
-        # PyTorch's other threads would spin for a while, beside those of the kernels.
-        alone = one_thread(array) if is_torch_namespace(xp) else nullcontext()
-        with quiet(xp), alone:
+        with quiet(xp):
             total = xp.sum(array)
         # Under jit JAX traces what is computed from a constant, too.
         if not is_concrete(total) or bool(xp.isfinite(total)):

@@ -15,10 +15,11 @@ from kmeans_fx._backend.namespace import (
     is_torch_namespace,
     on_accelerator,
 )
-from kmeans_fx._backend.transform import is_concrete
+from kmeans_fx._backend.transform import is_concrete, is_watched
 
 __all__ = [
     "METRICS",
+    "at_hand",
     "by_foreign_call",
     "from_numpy",
     "has_kernels",
@@ -65,6 +66,17 @@ def is_on_host(arrays):
     if _is_jax(arrays[0]):
         return all(_places(array) == {"cpu"} for array in arrays)
     return is_torch_namespace(array_namespace(a=arrays[0])) and not on_accelerator(arrays[0])
+
+
+def at_hand(array):
+    """A view by NumPy of a tensor on a CPU that it can read; any other array as it is.
+
+    PyTorch's threads would spin for a while after an operation, beside those of the kernels.
+    """
+    if not (is_torch_namespace(array_namespace(array=array)) and has_numpy()):
+        return array
+    readable = dtype_name(array.dtype) in _DTYPES and not is_watched([array])
+    return array.detach().numpy() if readable and is_on_host([array]) else array
 
 
 def to_numpy(arrays, cores):
