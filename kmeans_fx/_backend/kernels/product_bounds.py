@@ -12,6 +12,7 @@ import numpy as np
 
 from kmeans_fx._backend.kernels.product_tiles import (
     label_rows,
+    moved_by_label,
     sum_by_label,
     taken,
     tile_of,
@@ -190,6 +191,5 @@ def _move(rows, now, here, label):
         share = rows.weights(here)
         for some, tile in _tiles_of(rows, now, here):
             weight = None if share is None else share[some]
-            now.change += sum_by_label(tile, label[some], now.k, weight)
-            now.change -= sum_by_label(tile, old[some], now.k, weight)
+            now.change += moved_by_label(tile, label[some], old[some], now.k, weight)
     return new.shape[0]

@@ -15,6 +15,7 @@ __all__ = [
     "first_least",
     "in_runs",
     "label_rows",
+    "moved_by_label",
     "nearest",
     "sum_by_label",
     "taken",
@@ -28,6 +29,8 @@ _NUMBERS, _MOST_ROWS = 1 << 19, 30_000
 # Below these the scores of a row are too few for argmin along them, which mispredicts branches: in
 # a tile whose columns are in one piece, and in others, whose scores across come more slowly.
 _FEW_CENTROIDS, _FEW_CENTROIDS_OF_ROWS = 128, 24
+# Numbers of sums from which on a product with all of them costs more than to sort the rows.
+_DEAR_SIGNS = 1 << 14
 # Up to here a loop over the columns of a row is too short, and columns lie in one piece.
 _FEW_COLUMNS = 16
 
@@ -145,6 +148,22 @@ def sum_by_label(tile, labels, k, share):
     sums = np.zeros((k, tile.shape[1]))
     sums[present] = np.add.reduceat(wide, starts, axis=0)
     return sums
+
+
+def moved_by_label(tile, labels, before, k, share):
+    """What sums and weights (k, d + 1) gain by rows that leave the clusters ``before``."""
+    m, columns = tile.shape
+    if k * columns > _DEAR_SIGNS:
+        gained = sum_by_label(tile, labels, k, share)
+        return gained - sum_by_label(tile, before, k, share)
+    # The same as one product, of which Python has fewer calls to make.
+    sign = scratch("sign", (m, k), tile.dtype)
+    sign[:] = 0
+    flat, starts = sign.reshape(-1), np.arange(0, m * k, k)
+    share = 1 if share is None else share
+    flat[starts + labels] = share
+    flat[starts + before] = -share
+    return sign.T @ tile
 
 
 def in_runs(labels, sizes):
