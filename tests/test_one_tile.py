@@ -63,6 +63,15 @@ def test_ties_go_to_the_first_centroid():
     assert part.stats.sums[:, 0].tolist() == [3, -3, 0]
 
 
+def test_ties_among_many_centroids():
+    x = np.arange(600.0)[:, None]
+    centroids = np.repeat(x[::2], 2, axis=0)  # each twice, and rows midway between two
+    space = centred_space(x, None, as_metric("sqeuclidean"), None)
+    part = TilePartition().next(x, centroids - space.origin, None, space)
+    far = (x - centroids[:, 0]) ** 2
+    np.testing.assert_array_equal(part.labels, far.argmin(axis=1))
+
+
 @pytest.mark.parametrize("empty", ["farthest", "random", "split", "merge", "keep"])
 @pytest.mark.parametrize("metric", ["sqeuclidean", "euclidean", "cosine"])
 @pytest.mark.parametrize("weighted", [False, True])

@@ -125,8 +125,8 @@ class FusedPartition:
     def next(self, x, centroids, weights, space):
         """The Partition for the centroids, by the bounds of the last pass."""
         bounds = self.bounds_of(x, centroids, weights, space)
-        *found, self.moved = bounds.update(centroids)
-        return _as_partition(*found)
+        *stats, self.moved = bounds.update(centroids)
+        return _as_partition(bounds.labels, *stats)
 
     def bounds_of(self, x, centroids, weights, space):
         """Those of the rows: the first call makes them."""
@@ -179,11 +179,10 @@ def ahead(x, weights, state, options, assigned):
     still = float(options.rule[1] * state.variance)
     centroids, counts, made, moved = bounds.ahead(state.centroids, still, options.max_iter - 1)
     # Copies: the next pass writes over the labels.
-    if moved is None:
-        labels = bounds.labels + 0
-    else:
-        labels, *stats = bounds.found()
-        assigned.moved, assigned.found = moved, (centroids, _as_partition(labels + 0, *stats))
+    labels = bounds.labels + 0
+    if moved is not None:
+        part = _as_partition(labels, *bounds.totals())
+        assigned.moved, assigned.found = moved, (centroids, part)
         labels = bounds.labels_before()
     if made == 0:
         return state._replace(centroids=centroids, labels=labels)

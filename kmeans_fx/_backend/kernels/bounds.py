@@ -51,19 +51,7 @@ class Bounds:
         self.sums, self.path = np.zeros((k, d)), np.zeros((2, k))
 
     def update(self, centroids):
-        """A pass for centroids (k, d).
-
-        Returns
-        -------
-        labels : (n,), the same memory in every pass
-        sums, counts : (k, d), (k,)
-        moved : int
-        """
-        sums, counts, moved = self.sums_of(centroids)
-        return self.labels, sums, counts, moved
-
-    def sums_of(self, centroids):
-        """A pass, as `update`, without its labels."""
+        """A pass for centroids (k, d): its sums (k, d), counts (k,), and how many rows moved."""
         self.turn += 1
         anew = self.turn % _REFRESH == 0
         packed = self.kernels.pack(centroids)
@@ -91,13 +79,10 @@ class Bounds:
             run_tasks(task, starts, workers, lambda _: None)
         change = self.parts.sum(axis=0)
         self.sums = change if anew else self.sums + change
-        return *self._totals(), self.tally[:, 1].sum()
+        return *self.totals(), self.tally[:, 1].sum()
 
-    def found(self):
-        """Labels, sums and counts of the last pass."""
-        return self.labels, *self._totals()
-
-    def _totals(self):
+    def totals(self):
+        """Sums and counts of the last pass."""
         dtype = self.origin.dtype
         return self.sums.astype(dtype), self.weights.sum(axis=0).astype(dtype)
 
@@ -185,7 +170,7 @@ def means_ahead(passes, centroids, still, steps):
     """`Bounds.ahead`, with passes that are looked at one by one."""
     counts = None
     for made in range(steps):
-        sums, weights, moved = passes.sums_of(centroids)
+        sums, weights, moved = passes.update(centroids)
         if moved == 0 or np.any(weights == 0):
             return centroids, counts, made, moved
         means = sums / weights[:, None]

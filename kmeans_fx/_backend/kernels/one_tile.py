@@ -7,7 +7,6 @@ takes little of its time.
 import numpy as np
 
 from kmeans_fx._backend.kernels.bounds import means_ahead
-from kmeans_fx._backend.kernels.product_tiles import first_least
 
 __all__ = ["OneTile"]
 
@@ -27,32 +26,26 @@ class OneTile:
         if weights is not None:
             self.rows *= weights[:, None]
         self.member, self.before = np.zeros((2, k, n), bool)
-        self.operand, self.totals = np.empty((2, k, d + 1), dtype)
+        self.operand, self.stats = np.empty((2, k, d + 1), dtype)
         self.scores = np.empty((k, n), dtype)
         self.turn = -1
 
     def update(self, centroids):
-        """A pass for centroids (k, d): labels, sums, counts, and how many rows moved."""
-        sums, counts, moved = self.sums_of(centroids)
-        return self.labels, sums, counts, moved
-
-    def sums_of(self, centroids):
-        """A pass without its labels: sums (k, d), counts (k,), and how many rows moved."""
+        """A pass for centroids (k, d): its sums (k, d), counts (k,), and how many rows moved."""
         self.turn += 1
         self.member, self.before = self.before, self.member
         np.multiply(centroids, -2, out=self.operand[:, :-1])
         np.einsum("ij,ij->i", centroids, centroids, out=self.operand[:, -1])
         scores = np.matmul(self.operand, self.columns, out=self.scores)
-        low = scores.min(axis=0)
-        np.equal(scores, low, out=self.member)
+        np.equal(scores, scores.min(axis=0), out=self.member)
         if np.count_nonzero(self.member) != self.member.shape[1]:  # ties, or NaN
-            np.equal(first_least(scores, low), np.arange(len(scores))[:, None], out=self.member)
+            np.equal(scores.argmin(axis=0), np.arange(len(scores))[:, None], out=self.member)
         # Textbook form: sums of the rows by label. The scores have served.
         np.copyto(scores, self.member)
-        np.matmul(scores, self.rows, out=self.totals)
+        np.matmul(scores, self.rows, out=self.stats)
         changes = np.count_nonzero(self.member != self.before)
         # A row that moves leaves one cluster for another; at first there is none to leave.
-        return *self._totals(), changes // 2 if self.turn else changes
+        return *self.totals(), changes // 2 if self.turn else changes
 
     @property
     def labels(self):
@@ -63,12 +56,9 @@ class OneTile:
         """Those of the pass before the last one, (n,); -1 if there was none."""
         return _labels(self.before, self.turn > 0)
 
-    def found(self):
-        """Labels, sums and counts of the last pass."""
-        return self.labels, *self._totals()
-
-    def _totals(self):
-        return self.totals[:, :-1].copy(), self.totals[:, -1].copy()
+    def totals(self):
+        """Sums and counts of the last pass."""
+        return self.stats[:, :-1].copy(), self.stats[:, -1].copy()
 
     def ahead(self, centroids, still, steps):
         """Iterations that nobody has to look at: `Bounds.ahead`."""
