@@ -29,8 +29,9 @@ _NUMBERS, _MOST_ROWS = 1 << 19, 30_000
 # Below these the scores of a row are too few for argmin along them, which mispredicts branches: in
 # a tile whose columns are in one piece, and in others, whose scores across come more slowly.
 _FEW_CENTROIDS, _FEW_CENTROIDS_OF_ROWS = 128, 24
-# Numbers of sums from which on a product with all of them costs more than to sort the rows.
-_DEAR_SIGNS = 1 << 14
+# Sums from which on a product with all of them costs more than to sort the rows; to clear the signs
+# of a row for a cluster takes as long as so many products.
+_DEAR_SIGNS, _CLEARED = 1 << 14, 16
 # Up to here a loop over the columns of a row is too short, and columns lie in one piece.
 _FEW_COLUMNS = 16
 
@@ -153,7 +154,7 @@ def sum_by_label(tile, labels, k, share):
 def moved_by_label(tile, labels, before, k, share):
     """What sums and weights (k, d + 1) gain by rows that leave the clusters ``before``."""
     m, columns = tile.shape
-    if k * columns > _DEAR_SIGNS:
+    if k * (columns + _CLEARED) > _DEAR_SIGNS:
         gained = sum_by_label(tile, labels, k, share)
         return gained - sum_by_label(tile, before, k, share)
     # The same as one product, of which Python has fewer calls to make.
