@@ -108,9 +108,9 @@ def test_rows_that_overflow_end_in_the_status():
 
 
 def test_what_one_tile_is_for(monkeypatch):
-    x, centroids = np.zeros((1000, 5)), np.zeros((3, 5))
+    few, many, centroids = np.zeros((1000, 5)), np.zeros((40_000, 5)), np.zeros((3, 5))
 
-    def chosen(algorithm="auto", chunk_size=None):
+    def chosen(algorithm="auto", chunk_size=None, x=few):
         options = check_options(
             x, "sqeuclidean", 9, 0.0, "keep", None, algorithm, chunk_size, None, None, False
         )
@@ -119,6 +119,7 @@ def test_what_one_tile_is_for(monkeypatch):
     assert chosen() is chosen("lloyd") is TilePartition
     assert chosen("bounded") is BoundedPartition
     assert chosen(chunk_size=100) is not TilePartition
+    assert chosen(x=many) is not TilePartition
     monkeypatch.setattr(kernels, "_MOST_PRODUCTS", 1000 * 5 * 3 - 1)
     assert chosen() is not TilePartition
 

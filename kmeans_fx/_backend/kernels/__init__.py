@@ -34,8 +34,8 @@ __all__ = [
 
 # Fewer numbers than this are clustered before Numba is even imported.
 _FEW_NUMBERS = 1 << 16
-# Products of numbers in a pass that is over before another way would have begun.
-_MOST_PRODUCTS = 1 << 22
+# Rows, and products of numbers in a pass, that are done with before another way would have begun.
+_FEW_ROWS, _MOST_PRODUCTS = 1 << 15, 1 << 22
 # Wider rows fall out of the cache in a tile; a library's product is faster then.
 _MOST_COLUMNS = 256
 # Wider rows fill the registers of a program; the products are most of the work then, too.
@@ -141,7 +141,8 @@ def fits_one_tile(x, dtype, k):
     """Whether rows x (n, d) and k centroids are too few for anything but `one_tile`."""
     if not (is_numpy_namespace(array_namespace(x=x)) and x.ndim == 2 and _is_native(x, dtype)):
         return False
-    return prod(x.shape) * k <= _MOST_PRODUCTS and not (pays(x) and enabled())
+    few = x.shape[0] <= _FEW_ROWS and prod(x.shape) * k <= _MOST_PRODUCTS
+    return few and not (pays(x) and enabled())
 
 
 def tile_for(*arguments):
