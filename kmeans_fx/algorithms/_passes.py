@@ -105,8 +105,8 @@ class FusedPartition:
         self.bounded, self.bounds, self.moved, self.found = bounded, None, 0, None
 
     def __call__(self, x, centroids, weights, space, *, dropped=None, stats=True, distances=False):
-        """As `partition`."""
-        if dropped is not None:
+        """As `partition`, which does it where clusters are dropped."""
+        if dropped is not None and array_namespace(x=x).any(dropped):
             return partition(
                 x, centroids, weights, space, dropped=dropped, stats=stats, distances=distances
             )
