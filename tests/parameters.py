@@ -21,6 +21,13 @@ def hard_rows(kind, n, d, seed):
     return rows * scale + offset
 
 
+def excess(rows, centroids, labels):
+    """By how much the squares of the rows' own centroids are above the least, and their size."""
+    far = ((rows[:, None, :].astype(float) - centroids) ** 2).sum(-1)
+    scale = (rows.astype(float) ** 2).sum(-1).max() + (centroids.astype(float) ** 2).sum(-1).max()
+    return far[np.arange(len(rows)), labels] - far.min(1), scale
+
+
 def uncompiled(*values):
     """Parameters that are not for JAX, which would compile anew for each, unless with ``-m ''``."""
     return [pytest.param(value, marks=pytest.mark.uncompiled) for value in values]

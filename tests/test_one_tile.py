@@ -11,7 +11,7 @@ from kmeans_fx._partition import centred_space
 from kmeans_fx.algorithms._options import check_options
 from kmeans_fx.algorithms._passes import BoundedPartition, TilePartition, choose_partition
 from kmeans_fx.distances import as_metric
-from tests.parameters import HARD_KINDS, hard_rows
+from tests.parameters import HARD_KINDS, excess, hard_rows
 
 pytestmark = pytest.mark.backend("numpy")
 
@@ -40,12 +40,8 @@ def test_every_pass_finds_the_nearest_centroids(dtype, kind, n, d, k, seed):
         assert passes.moved == np.sum(part.labels != labels)
         np.testing.assert_array_equal(passes.bounds.labels_before(), labels)
         labels = part.labels
-        far = ((rows[:, None, :].astype(float) - centroids) ** 2).sum(-1)
-        size = (rows.astype(float) ** 2).sum(-1).max() + (centroids.astype(float) ** 2).sum(
-            -1
-        ).max()
-        above = far[np.arange(n), labels] - far.min(1)
-        assert np.all(above <= 64 * np.finfo(dtype).eps * size)
+        above, scale = excess(rows, centroids, labels)
+        assert np.all(above <= 64 * np.finfo(dtype).eps * scale)
         np.testing.assert_array_equal(part.stats.counts, np.bincount(labels, share, k))
         sums = np.zeros((k, d))
         np.add.at(sums, labels, share[:, None] * rows)

@@ -11,7 +11,7 @@ from kmeans_fx._backend.kernels import product_tiles, products
 from kmeans_fx._partition import centred_space, own_distances, partition
 from kmeans_fx.algorithms._passes import FusedPartition
 from kmeans_fx.distances import as_metric
-from tests.parameters import HARD_KINDS, hard_rows
+from tests.parameters import HARD_KINDS, excess, hard_rows
 
 pytestmark = pytest.mark.backend("numpy")
 
@@ -28,13 +28,6 @@ def _always(monkeypatch):
     monkeypatch.setattr(kernels, "_MOST_PRODUCTS", 0)
     monkeypatch.setattr(kernels, "_has_numba", lambda: False)
     monkeypatch.delenv("KMEANS_FX_KERNELS", raising=False)
-
-
-def excess(rows, centroids, labels):
-    """By how much the squares of the rows' own centroids are above the least, and their size."""
-    far = ((rows[:, None, :].astype(float) - centroids) ** 2).sum(-1)
-    scale = (rows.astype(float) ** 2).sum(-1).max() + (centroids.astype(float) ** 2).sum(-1).max()
-    return far[np.arange(len(rows)), labels] - far.min(1), scale
 
 
 @given(KINDS, st.integers(1, 600), COLUMNS, CLUSTERS, st.integers(0, 99))

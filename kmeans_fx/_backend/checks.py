@@ -4,11 +4,7 @@ import operator
 
 from kmeans_fx._backend.host import at_hand
 from kmeans_fx._backend.members import broadcast_shapes
-from kmeans_fx._backend.namespace import (
-    accumulation_dtype,
-    array_namespace,
-    as_real,
-)
+from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, as_real
 from kmeans_fx._backend.transform import is_concrete, quiet
 
 __all__ = [

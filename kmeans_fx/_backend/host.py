@@ -76,7 +76,7 @@ def at_hand(array):
     if not (is_torch_namespace(array_namespace(array=array)) and has_numpy()):
         return array
     readable = dtype_name(array.dtype) in _DTYPES and not is_watched([array])
-    return array.detach().numpy() if readable and is_on_host([array]) else array
+    return array.detach().numpy() if readable and not on_accelerator(array) else array
 
 
 def to_numpy(arrays, cores):

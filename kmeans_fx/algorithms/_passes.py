@@ -133,15 +133,14 @@ class FusedPartition:
         if self.bounds is None:
             mapping = space.mapping(x)
             mapping = None if mapping is identity else mapping
-            of_rows = x, mapping, weights, space.origin, centroids.shape[0]
-            self.bounds = self._first(of_rows, space, relative_error(centroids))
+            self.bounds = self._begin(x, mapping, weights, space, centroids)
         return self.bounds
 
-    def _first(self, of_rows, space, slack):
-        x, origin = of_rows[0], space.origin
-        kernels = kernels_for(x, origin.dtype, "update_bounds")
-        size = space.kernel_rows(kernels, x, copied=False)
-        return bounds_for(kernels, *of_rows, size, slack, self.bounded)
+    def _begin(self, x, mapping, weights, space, centroids):
+        kernels = kernels_for(x, centroids.dtype, "update_bounds")
+        size, slack = space.kernel_rows(kernels, x, copied=False), relative_error(centroids)
+        k = centroids.shape[0]
+        return bounds_for(kernels, x, mapping, weights, space.origin, k, size, slack, self.bounded)
 
 
 class TilePartition(FusedPartition):
@@ -150,9 +149,8 @@ class TilePartition(FusedPartition):
     def __init__(self):
         super().__init__(bounded=False)
 
-    def _first(self, of_rows, space, slack):
-        del space, slack
-        return tile_for(*of_rows)
+    def _begin(self, x, mapping, weights, space, centroids):
+        return tile_for(x, mapping, weights, space.origin, centroids.shape[0])
 
 
 def _as_partition(labels, sums, counts):
