@@ -3,10 +3,10 @@
 import csv
 import json
 import os
-import tempfile
 from contextlib import contextmanager
 from math import isnan
-from pathlib import Path
+from secrets import token_hex
+from shutil import rmtree
 
 import numpy as np
 
@@ -27,15 +27,16 @@ def check_folder(folder, option="--out"):
 @contextmanager
 def staged(folder):
     """A folder beside the final files, whose content moves there if all goes well."""
-    fresh = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
+    fresh, stage = not folder.exists(), folder / f".kmeans-fx-{token_hex(8)}"
+    # Ctrl-C may come as soon as there is a folder: it is made where it will be removed.
     try:
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".kmeans-fx-") as stage:
-            yield Path(stage)
-            for path in sorted(Path(stage).iterdir()):
-                path.replace(folder / path.name)
+        stage.mkdir(parents=True)
+        yield stage
+        for path in sorted(stage.iterdir()):
+            path.replace(folder / path.name)
     finally:
-        if fresh and not any(folder.iterdir()):
+        rmtree(stage, ignore_errors=True)
+        if fresh and folder.exists() and not any(folder.iterdir()):
             folder.rmdir()
 
 
