@@ -15,7 +15,7 @@ from kmeans_fx._backend.namespace import (
 from kmeans_fx._backend.transform import is_concrete
 from kmeans_fx._partition import Partition, Space, own_distances, partition
 from kmeans_fx.algorithms.bounded import PATIENCE, BoundedPartition
-from kmeans_fx.converge import RUNNING
+from kmeans_fx.converge import MAX_ITER, RUNNING
 from kmeans_fx.distances import as_metric, identity
 from kmeans_fx.update import ClusterStats, weighted_sum
 
@@ -160,7 +160,7 @@ def _as_partition(labels, sums, counts):
 def ahead(x, weights, state, options, assigned):
     """The state as many iterations on as nothing but means has to be computed.
 
-    Stops before an iteration with an empty cluster, or that may be the last: it is found
+    Stops before an iteration with an empty cluster, or that a rule may end: it is found
     again by the step that knows all rules. Elsewhere every iteration is such a step.
     """
     plain = (
@@ -175,7 +175,7 @@ def ahead(x, weights, state, options, assigned):
     space = Space(as_metric(options.metric), state.origin, options.chunk_size)
     bounds = assigned.bounds_of(x, state.centroids, weights, space)
     still = float(options.rule[1] * state.variance)
-    centroids, counts, made, moved = bounds.ahead(state.centroids, still, options.max_iter - 1)
+    centroids, counts, made, moved = bounds.ahead(state.centroids, still, options.max_iter)
     # Copies: the next pass writes over the labels.
     labels = bounds.labels + 0
     if moved is not None:
@@ -184,6 +184,11 @@ def ahead(x, weights, state, options, assigned):
         labels = bounds.labels_before()
     if made == 0:
         return state._replace(centroids=centroids, labels=labels)
+    status = state.status * 0 + (MAX_ITER if made == options.max_iter else RUNNING)
     return state._replace(
-        centroids=centroids, labels=labels, counts=counts, n_iter=state.n_iter + made
+        centroids=centroids,
+        labels=labels,
+        counts=counts,
+        n_iter=state.n_iter + made,
+        status=status,
     )

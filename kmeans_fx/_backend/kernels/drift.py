@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kmeans_fx._backend.kernels.compiled import compiled
+from kmeans_fx._backend.kernels.compiled import compiled, with_scratch
 from kmeans_fx._backend.kernels.cpu import square_between
 from kmeans_fx._backend.kernels.registers import width
 from kmeans_fx._backend.kernels.tiles import bounds_of_tile, largest_square, two_nearest_of_tile
@@ -28,7 +28,7 @@ def drift(centroids, previous, packed, bias, slack, ways):
     _halve_gaps(centroids, packed, bias, slack, ways[2])
 
 
-@compiled
+@with_scratch
 def _halve_gaps(centroids, packed, bias, slack, half):
     """Half the way, at most, to the next centroid: the second of those that are nearest to it."""
     k, d = centroids.shape
@@ -41,7 +41,7 @@ def _halve_gaps(centroids, packed, bias, slack, half):
         for h in range(held):
             place[h] = start + h
         fill_tile(centroids, origin, place, held, tile)
-        two_nearest_of_tile(flat, packed, bias, d, w, label, low, high)
+        two_nearest_of_tile(flat, packed, bias, d, w, label, low, high, centroids, place[:0])
         bounds_of_tile(flat, d, w, largest, slack, low, high)
         for h in range(held):
             half[start + h] = high[h] / 2

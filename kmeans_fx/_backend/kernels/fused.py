@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kmeans_fx._backend.kernels import cpu, search, seeding
+from kmeans_fx._backend.kernels import assignment, cpu, search, seeding
 from kmeans_fx._backend.kernels.ahead import Shared, assist, lead
 from kmeans_fx._backend.kernels.board import dismiss, new_board
 from kmeans_fx._backend.kernels.drift import drift as compiled_drift
@@ -84,7 +84,7 @@ def assign(rows, origin, centroids, share, stats=True):
     m = max(a.shape[0] for a in (x, origin, operand, share))
     labels = np.empty((m, x.shape[1]), np.intp)
     sums, counts = _zeros(m, centroids.k, x.shape[2])
-    search.assign_rows(x, origin, operand, bias, share, labels, sums, counts)
+    assignment.assign_rows(x, origin, operand, bias, share, labels, sums, counts)
     sums, counts = _narrowed(rows, sums, counts)
     return (labels, sums, counts) if batched else (labels[0], sums[0], counts[0])
 

@@ -1,62 +1,59 @@
-"""The search for the nearest centroid: of every row, and of the rows whose bounds fail.
+"""The search for the nearest centroids of the rows whose bounds fail.
 
 ``share`` is empty where there are no weights.
 ``packed`` and ``bias`` are those of a `kmeans_fx._backend.kernels.fused.Packed`.
 """
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
-from kmeans_fx._backend.kernels.compiled import compiled
+from kmeans_fx._backend.kernels.compiled import compiled, with_scratch
 from kmeans_fx._backend.kernels.cpu import sum_rows, weight_of
-from kmeans_fx._backend.kernels.registers import broadcast, fma, load, subtract, total, width
+from kmeans_fx._backend.kernels.doubt import unsure
+from kmeans_fx._backend.kernels.registers import width
 from kmeans_fx._backend.kernels.tiles import (
     bounds_of_tile,
     largest_square,
     nearest_of_tile,
+    rows_to_fetch,
     two_nearest_of_tile,
 )
 from kmeans_fx._backend.kernels.transpose import fill_tile
 
-__all__ = ["assign_rows", "bounded_blocks"]
+__all__ = ["bounded_blocks"]
 
 # Rows whose bounds are read before any of them is searched.
 _ROWS = 256
-# Numbers of centroids from which on a search costs more than to know a row's own distance first.
-_DEAR = 8192
 
 
-@compiled
-def assign_rows(x, origin, packed, bias, share, labels, sums, counts):
-    """Labels (m, n) of the rows; adds to their sums (m, k, d) and counts (m, k).
+class _Scratch(NamedTuple):
+    """What the search of a block is done in.
 
-    Of every array that is read there may be one for all members.
+    Attributes
+    ----------
+    tile : (d, s)
+    low, high, label : (s,)
+        Of the rows of the tile.
+    fails : (_ROWS,)
+    rows : (_ROWS + 2 s,)
+        Those whose bounds fail. Less than a tile is held for the next time, and the last
+        one is filled up with what is there.
+    ways : (3, k)
+        How far the centroid and the farthest moved other one have gone in all, rounded up
+        and rounded down; and the centroid alone, rounded down.
     """
-    n, d = x.shape[1:]
-    w = width(x)
-    tile, label = np.zeros((d, 3 * w), x.dtype), np.zeros(3 * w, np.int32)
-    flat, place = tile.reshape(tile.size), np.zeros(3 * w, np.int64)
-    for member in range(labels.shape[0]):
-        rows, centre = x[member % x.shape[0]], origin[member % origin.shape[0]]
-        own, offset = packed[member % packed.shape[0]], bias[member % bias.shape[0]]
-        for start in range(0, n, 3 * w):
-            stop = min(n, start + 3 * w)
-            for i in range(start, stop):
-                place[i - start] = i
-            fill_tile(rows, centre, place, stop - start, tile)
-            nearest_of_tile(flat, own, offset, d, w, label)
-            for i in range(start, stop):
-                labels[member, i] = label[i - start]
-        sum_rows(
-            rows,
-            centre,
-            labels[member],
-            share[member % share.shape[0]],
-            sums[member],
-            counts[member],
-        )
+
+    tile: Any
+    low: Any
+    high: Any
+    label: Any
+    fails: Any
+    rows: Any
+    ways: Any
 
 
-@compiled
+@with_scratch
 def bounded_blocks(
     x,
     size,
@@ -104,9 +101,20 @@ def bounded_blocks(
         How many rows were held against all centroids, and how many moved.
     """
     sums[:] = 0
+    tile, dtype = 3 * width(x), x.dtype
+    scratch = _Scratch(
+        np.zeros((x.shape[1], tile), dtype),
+        np.zeros(tile, dtype),
+        np.zeros(tile, dtype),
+        np.zeros(tile, np.int32),
+        np.zeros(_ROWS, np.uint8),
+        np.zeros(_ROWS + 2 * tile, np.uintp),
+        np.zeros((3, centroids.shape[0]), dtype),
+    )
     for b in range(sums.shape[0]):
         here = slice(b * size, min(x.shape[0], (b + 1) * size))
         tally[b, 0], tally[b, 1] = _bounded_rows(
+            scratch,
             x[here],
             origin,
             centroids,
@@ -141,6 +149,7 @@ def _weigh(labels, share, counts):
 
 @compiled
 def _bounded_rows(
+    scratch,
     x,
     origin,
     centroids,
@@ -158,116 +167,66 @@ def _bounded_rows(
     sums,
     counts,
 ):
-    n, d = x.shape
-    searched, moved, held, size = 0, 0, 0, 3 * width(x)
-    tile, place = np.zeros((d, size), x.dtype), np.zeros(size, np.int64)
-    facts, label = np.zeros((2, size), x.dtype), np.zeros(size, np.int32)
-    largest, way = largest_square(bias), np.empty(centroids.shape[0], x.dtype)
+    n, size, (rows, ways) = x.shape[0], 3 * width(x), scratch[5:]
+    searched, moved, held = 0, 0, 0
+    largest, fetched = largest_square(bias), rows_to_fetch(x, size)
+    more, less = 1 + x.dtype.type(slack), 1 - x.dtype.type(slack)
     for j in range(centroids.shape[0]):
-        way[j] = (drift[0, j] + drift[1, j]) * (1 + x.dtype.type(slack))
-    rows = np.zeros(_ROWS, np.int64)
+        ways[0, j] = (drift[0, j] + drift[1, j]) * more
+        ways[1, j] = (drift[0, j] + drift[1, j]) * less
+        ways[2, j] = drift[0, j] * less
     for start in range(0, n, _ROWS):
         stop = min(n, start + _ROWS)
-        wanted = _unsure(
-            x, start, stop, origin, centroids, labels, upper, gap, drift, way, slack, rows
+        wanted = unsure(
+            rows[held:],
+            scratch.fails,
+            x,
+            start,
+            stop,
+            origin,
+            centroids,
+            labels,
+            upper,
+            gap,
+            ways[0],
+            drift,
+            slack,
         )
         searched += wanted
-        # One turn more after the last row, for what is held.
-        for h in range(wanted + (stop == n)):
-            if h < wanted:
-                place[held] = rows[h]
-                held += 1
-            if held == size or (h == wanted and held > 0):
-                _settle(
-                    x,
-                    origin,
-                    tile,
-                    held,
-                    place,
-                    packed,
-                    bias,
-                    largest,
-                    slack,
-                    drift,
-                    facts,
-                    label,
-                    upper,
-                    gap,
-                )
-                moved += _move(
-                    x, origin, held, place, label, labels, before, turns, turn, share, sums, counts
-                )
-                held = 0
+        held += wanted
+        first = 0
+        while held - first >= size or (stop == n and first < held):
+            place, now = rows[first : first + size], min(size, held - first)
+            first += size
+            coming = rows[first : first + fetched]
+            _settle(
+                scratch, x, origin, now, place, coming, packed, bias, largest, slack, upper, gap
+            )
+            label = scratch.label
+            moved += _move(
+                x, origin, now, place, label, labels, before, turns, turn, share, sums, counts
+            )
+        held -= first
+        for h in range(held):
+            rows[h] = rows[first + h]
     return searched, moved
 
 
 @compiled
-def _unsure(x, start, stop, origin, centroids, labels, upper, gap, drift, way, slack, rows):
-    """How many rows may have another nearest centroid; their places are written to ``rows``."""
-    more, less = 1 + x.dtype.type(slack), 1 - x.dtype.type(slack)
-    wanted, near, kept, (k, d) = 0, 0, 0, centroids.shape
-    if labels[start] < 0 or gap.shape[0] == 0:
-        for i in range(start, stop):
-            rows[i - start] = i
-        return stop - start
-    # No branches: which rows are wanted is hard to foretell.
-    fails = np.empty(_ROWS, np.uint8)
-    for h in range(stop - start):
-        fails[h] = not gap[start + h] >= way[np.uintp(labels[start + h])]
-    for h in range(stop - start):
-        rows[wanted] = start + h
-        wanted += fails[h]
-    for h in range(wanted):
-        i = rows[h]
-        own = labels[i]
-        rows[near] = i
-        near += not (upper[i] + drift[0, own]) * more <= drift[2, own]
-    if k * d < _DEAR:
-        return near
-    for h in range(near):
-        i = rows[h]
-        own = labels[i]
-        lower = gap[i] + upper[i]
-        high = _distance(x[i], origin, centroids[own]) * more
-        upper[i] = high - drift[0, own] * less
-        gap[i] = lower - upper[i] - x.dtype.type(slack) * abs(lower)
-        rows[kept] = i
-        kept += not high <= max(drift[2, own], (lower - drift[1, own]) * less)
-    return kept
-
-
-@compiled
-def _distance(row, origin, centroid):
-    """Of a row, less the origin, to a centroid. LLVM's own loop is for longer rows."""
-    w = width(row)
-    whole = row.shape[0] // w * w
-    squares = broadcast(row.dtype.type(0), row)
-    for f in range(0, whole, w):
-        gap = subtract(subtract(load(row, f), load(origin, f)), load(centroid, f))
-        squares = fma(gap, gap, squares)
-    square = total(squares)
-    for f in range(whole, row.shape[0]):
-        square += (row[f] - origin[f] - centroid[f]) ** 2
-    return np.sqrt(square)
-
-
-@compiled
-def _settle(
-    x, origin, tile, held, place, packed, bias, largest, slack, drift, facts, label, upper, gap
-):
+def _settle(scratch, x, origin, held, place, coming, packed, bias, largest, slack, upper, gap):
     """The nearest centroids of the rows in ``place``, and their bounds."""
+    tile, low, high, label = scratch[:4]
     fill_tile(x, origin, place, held, tile)
-    low, high, flat = facts[0], facts[1], tile.reshape(tile.size)
+    flat, d, w = tile.reshape(tile.size), tile.shape[0], width(tile)
     if gap.shape[0] == 0:
-        nearest_of_tile(flat, packed, bias, tile.shape[0], width(tile), label)
+        nearest_of_tile(flat, packed, bias, d, w, label, x, coming)
         return
-    two_nearest_of_tile(flat, packed, bias, tile.shape[0], width(tile), label, low, high)
-    bounds_of_tile(flat, tile.shape[0], width(tile), largest, slack, low, high)
-    less = 1 - tile.dtype.type(slack)
+    two_nearest_of_tile(flat, packed, bias, d, w, label, low, high, x, coming)
+    bounds_of_tile(flat, d, w, largest, slack, low, high)
     for h in range(held):
-        i, own = place[h], label[h]
-        upper[i] = low[h] - drift[0, own] * less
-        gap[i] = high[h] - low[h] + (drift[0, own] + drift[1, own]) * less
+        i, own = place[h], np.uintp(label[h])
+        upper[i] = low[h] - scratch.ways[2, own]
+        gap[i] = high[h] - low[h] + scratch.ways[1, own]
 
 
 @compiled
@@ -276,9 +235,10 @@ def _move(x, origin, held, place, label, labels, before, turns, turn, share, sum
     moved = 0
     for h in range(held):
         i, own = place[h], label[h]
-        old, weight = labels[i], weight_of(share, i)
+        old = labels[i]
         if own == old:
             continue
+        weight = weight_of(share, i)
         labels[i], before[i], turns[i] = own, old, turn
         moved += 1
         if old < 0:

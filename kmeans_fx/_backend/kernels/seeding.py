@@ -11,29 +11,27 @@ from math import inf
 
 import numpy as np
 
-from kmeans_fx._backend.kernels.compiled import compiled
+from kmeans_fx._backend.kernels.compiled import compiled, with_scratch
 from kmeans_fx._backend.kernels.cpu import square_between, weight_of
 from kmeans_fx._backend.kernels.lanes import (
     LANES,
     below,
     excess,
     load,
-    prefetch,
     splat,
     weighted,
     with_square,
 )
 from kmeans_fx._backend.kernels.registers import store
+from kmeans_fx._backend.kernels.tiles import fetch_row
 
 __all__ = ["LANES", "gains", "nearest_squares", "shrink_reach"]
 
 # Rows of which the wanted ones are listed before they are worked on.
 _ROWS = 128
-# Bytes that the cache fetches together.
-_LINE = 64
 
 
-@compiled
+@with_scratch
 def gains(x, candidates, share, reach, owner, near, closer, gain):
     """Adds to ``gain`` (t,) by how much every candidate would lower the total reach.
 
@@ -49,7 +47,7 @@ def gains(x, candidates, share, reach, owner, near, closer, gain):
         The bit j % 8 is set where candidate j is nearer than the chosen rows.
     """
     n = x.shape[0]
-    place, groups = np.zeros(_ROWS + 4, np.uintp), gain.shape[0] // LANES
+    place, sums = np.zeros(_ROWS + 4, np.uintp), np.empty(LANES, x.dtype)
     for start in range(0, n, _ROWS):
         held = 0
         for i in range(start, min(n, start + _ROWS)):
@@ -59,18 +57,17 @@ def gains(x, candidates, share, reach, owner, near, closer, gain):
             held += 1 if reach[i] > near[owner[i]] else 0
         if held:
             place[held : held + 4] = place[held - 1]
-            for group in range(groups):
-                _add_gains(x, candidates, group, place, held, share, reach, closer, gain)
+            for group in range(gain.shape[0] // LANES):
+                _add_gains(x, candidates, group, place, held, share, reach, closer, sums, gain)
 
 
 @compiled
-def _add_gains(x, candidates, group, place, held, share, reach, closer, gain):
+def _add_gains(x, candidates, group, place, held, share, reach, closer, sums, gain):
     """The gains of eight candidates from the rows in ``place``, which repeats its last one."""
-    total, sums = splat(x.dtype.type(0)), np.empty(LANES, x.dtype)
+    total = splat(x.dtype.type(0))
     for h in range(0, held, 4):
         for row in place[h + 4 : min(held, h + 8)]:
-            for f in range(0, x.shape[1], _LINE // x.itemsize):
-                prefetch(x, row, f)
+            fetch_row(x, row)
         rows = place[h], place[h + 1], place[h + 2], place[h + 3]
         far = _four_squares(x, rows, candidates, group)
         total = _with_gain(total, rows[0], far[0], share, reach, closer)
@@ -107,7 +104,7 @@ def _four_squares(x, rows, candidates, group):
     return far_a, far_b, far_c, far_e
 
 
-@compiled
+@with_scratch
 def nearest_squares(rows, candidates, groups, squares):
     """Squared distances (m,) of the rows (m, d) to the nearest candidate."""
     far = np.empty(LANES, rows.dtype)
@@ -118,7 +115,7 @@ def nearest_squares(rows, candidates, groups, squares):
             squares[i] = min(squares[i], far.min())
 
 
-@compiled
+@with_scratch
 def shrink_reach(x, row, turn, bit, closer, reach, owner):
     """Rows nearer to the new ``row`` (d,) than to all before: their reach, and the owner ``turn``.
 
@@ -131,8 +128,14 @@ def shrink_reach(x, row, turn, bit, closer, reach, owner):
         place[held] = i
         held += 1 if closer[i] & bit else 0
         if held == _ROWS or i == n - 1:
-            for h in range(held):
-                square = square_between(x[place[h]], row)
-                if square < reach[place[h]]:
-                    reach[place[h]], owner[place[h]] = square, turn
+            _shrink(x, row, turn, place[:held], reach, owner)
             held = 0
+
+
+@compiled
+def _shrink(x, row, turn, place, reach, owner):
+    """`shrink_reach` of the rows in ``place``."""
+    for i in place:
+        square = square_between(x[i], row)
+        if square < reach[i]:
+            reach[i], owner[i] = square, turn

@@ -5,7 +5,8 @@ sums in registers, enough to hide the latency of an addition.
 Scores are those of `kmeans_fx._backend.nearest`: |c_j|^2 - 2 x . c_j of centred rows.
 
 ``packed`` and ``bias`` are those of a `kmeans_fx._backend.kernels.fused.Packed`, ``d`` the
-columns, and ``w`` the rows of a vector.
+columns, and ``w`` the rows of a vector. ``coming`` are places of rows of x (n, d), those of the
+next tile: they are fetched meanwhile, some before every four centroids.
 """
 
 from math import inf
@@ -13,6 +14,7 @@ from math import inf
 import numpy as np
 
 from kmeans_fx._backend.kernels.compiled import compiled
+from kmeans_fx._backend.kernels.lanes import prefetch
 from kmeans_fx._backend.kernels.registers import (
     add,
     broadcast,
@@ -27,7 +29,16 @@ from kmeans_fx._backend.kernels.registers import (
     subtract,
 )
 
-__all__ = ["bounds_of_tile", "largest_square", "nearest_of_tile", "two_nearest_of_tile"]
+__all__ = [
+    "bounds_of_tile",
+    "largest_square",
+    "nearest_of_tile",
+    "rows_to_fetch",
+    "two_nearest_of_tile",
+]
+
+# Bytes that come to the cache together; and of a row that a processor foresees by itself.
+_LINE, _SHORT = 64, 128
 
 
 @compiled
@@ -67,11 +78,33 @@ def _nearer(best, score, j, tile):
 
 
 @compiled
-def nearest_of_tile(tile, packed, bias, d, w, label):
+def rows_to_fetch(x, size):
+    """How many of the ``size`` rows of the next tile. With short ones a processor is in time."""
+    return size if x.shape[1] * x.itemsize > _SHORT else 0
+
+
+@compiled
+def _fetch(x, coming, j, k):
+    """The share of the rows to come that belongs to the four of k centroids from j on."""
+    share = -(-4 * coming.shape[0] // k)
+    for h in range(j // 4 * share, min(j // 4 * share + share, coming.shape[0])):
+        fetch_row(x, coming[h])
+
+
+@compiled
+def fetch_row(x, i):
+    """Have a row brought to the cache."""
+    for f in range(0, x.shape[1], _LINE // x.itemsize):
+        prefetch(x, i, f)
+
+
+@compiled
+def nearest_of_tile(tile, packed, bias, d, w, label, x, coming):
     """Per row of the tile the first centroid of the smallest score."""
     low, place = broadcast(tile.dtype.type(inf), tile), broadcast(np.int32(0), tile)
     best = (low, low, low), (place, place, place)
     for j in range(0, bias.shape[0], 4):
+        _fetch(x, coming, j, bias.shape[0])
         one, two, three, four = _four_scores(tile, packed, bias, j, d, w)
         best = _nearer(best, one, j, tile)
         best = _nearer(best, two, j + 1, tile)
@@ -98,11 +131,12 @@ def _two_nearest(best, score, j, tile):
 
 
 @compiled
-def two_nearest_of_tile(tile, packed, bias, d, w, label, low, high):
+def two_nearest_of_tile(tile, packed, bias, d, w, label, low, high, x, coming):
     """As `nearest_of_tile`, and the smallest score and that of the next centroid."""
     no, place = broadcast(tile.dtype.type(inf), tile), broadcast(np.int32(0), tile)
     best = (no, no, no), (no, no, no), (place, place, place)
     for j in range(0, bias.shape[0], 4):
+        _fetch(x, coming, j, bias.shape[0])
         one, two, three, four = _four_scores(tile, packed, bias, j, d, w)
         best = _two_nearest(best, one, j, tile)
         best = _two_nearest(best, two, j + 1, tile)
@@ -131,14 +165,26 @@ def bounds_of_tile(tile, d, w, largest, slack, low, high):
     """
     zero, twice = broadcast(tile.dtype.type(0), tile), broadcast(tile.dtype.type(2 * slack), tile)
     floor = broadcast(tile.dtype.type(2 * slack * largest), tile)
-    for h in range(0, 3 * w, w):
-        norms = zero
-        for f in range(d):
-            x = load(tile, 3 * f * w + h)
-            norms = fma(x, x, norms)
-        error = fma(twice, norms, floor)
-        store(low, h, root(add(larger(add(load(low, h), norms), zero), error)))
-        store(high, h, root(larger(subtract(add(load(high, h), norms), error), zero)))
+    norms = zero, zero, zero
+    for f in range(d):
+        norms = _with_squares(tile, 3 * f * w, w, norms)
+    _bound(low, high, 0, norms[0], twice, floor)
+    _bound(low, high, w, norms[1], twice, floor)
+    _bound(low, high, 2 * w, norms[2], twice, floor)
+
+
+@compiled
+def _with_squares(tile, p, w, norms):
+    """The three sums with the squares of the numbers from p on: side by side, not in turn."""
+    x0, x1, x2 = load(tile, p), load(tile, p + w), load(tile, p + 2 * w)
+    return fma(x0, x0, norms[0]), fma(x1, x1, norms[1]), fma(x2, x2, norms[2])
+
+
+@compiled
+def _bound(low, high, h, norms, twice, floor):
+    zero, error = broadcast(low.dtype.type(0), low), fma(twice, norms, floor)
+    store(low, h, root(add(larger(add(load(low, h), norms), zero), error)))
+    store(high, h, root(larger(subtract(add(load(high, h), norms), error), zero)))
 
 
 @compiled
