@@ -11,9 +11,14 @@ from kmeans_fx._backend.checks import (
 )
 from kmeans_fx._backend.fixed_point import program
 from kmeans_fx._backend.loop import while_loop
-from kmeans_fx._backend.namespace import array_namespace, device
+from kmeans_fx._backend.namespace import (
+    array_namespace,
+    device,
+    is_numpy_namespace,
+    is_torch_namespace,
+)
 from kmeans_fx._backend.random import as_key
-from kmeans_fx._backend.transform import jit
+from kmeans_fx._backend.transform import is_concrete, jit
 from kmeans_fx._empty import fill_empty
 from kmeans_fx._partition import Space, cluster_centres, partition
 from kmeans_fx._ranks import agreed, from_first, rows_of_all
@@ -28,7 +33,7 @@ from kmeans_fx.algorithms._state import (
     present_clusters,
     without_rows,
 )
-from kmeans_fx.converge import RUNNING, STOPPED, reads
+from kmeans_fx.converge import NONFINITE, RUNNING, STOPPED, reads
 from kmeans_fx.distances import as_metric
 
 __all__ = ["LloydState", "lloyd", "lloyd_init", "lloyd_step"]
@@ -133,6 +138,7 @@ def lloyd_init(
            [5.5]])
     """
     _, x, centroids, weights = _check_start(x, centroids, weights, reduce)
+    check_finite(x=x, centroids=centroids)
     _check_size(x, centroids, reduce)
     options = check_options(x, metric, 1, tol, empty, 0, "lloyd", chunk_size, reduce, None, False)
     fields = options.crossing()
@@ -313,6 +319,8 @@ def lloyd(
 
     def check():
         xp, rows, start, shares = _check_start(x, centroids, weights, reduce)
+        if _looks_first(xp, reduce):
+            check_finite(x=rows, centroids=start)
         options = check_options(
             rows,
             metric,
@@ -336,7 +344,10 @@ def lloyd(
         msg = "callback needs a single problem: x of shape (n, d) and centroids of shape (k, d)"
         raise ValueError(msg)
     k_each = check_k_each(xp, x, k_each, centroids.shape[-2])
-    return fit(x, centroids, weights, _words(key, xp, x), options, k_each=k_each)
+    result = fit(x, centroids, weights, _words(key, xp, x), options, k_each=k_each)
+    if not _looks_first(xp, reduce):
+        _find_fault(xp, result.status, x=x, centroids=centroids)
+    return result
 
 
 def fit(x, centroids, weights, key, options, run=_fit, k_each=None):
@@ -354,8 +365,21 @@ def _check_start(x, centroids, weights, reduce):
     xp, x = check_points(x=x)
     centroids = check_features(xp, x, centroids=centroids)
     weights = check_weights(xp, x, weights, of_all=reduce is None)
-    check_finite(x=x, centroids=centroids)
     return xp, x, centroids, weights
+
+
+def _looks_first(xp, reduce):
+    """Whether values are checked before a fit. Else its status tells, which costs no pass.
+
+    Ranks agree before they begin, and a call of JAX does not wait for its result.
+    """
+    return reduce is not None or not (is_numpy_namespace(xp) or is_torch_namespace(xp))
+
+
+def _find_fault(xp, status, **arrays):
+    """`check_finite` of an eager call whose status says that a value was not."""
+    if is_concrete(status) and bool(xp.any(status == NONFINITE)):
+        check_finite(**arrays)
 
 
 def _check_size(x, centroids, reduce):
