@@ -149,6 +149,32 @@ def test_every_pass_finds_a_nearest_centroid_wherever_they_move(
             np.testing.assert_array_equal(part.stats.counts, counts)
 
 
+_BEFORE_A_WALL = """
+import ctypes, mmap
+import numpy as np
+from kmeans_fx import assign, lloyd
+from kmeans_fx._backend import kernels
+
+kernels._FEW_NUMBERS, size = 0, 64 * mmap.PAGESIZE
+room = mmap.mmap(-1, size + mmap.PAGESIZE)
+wall = ctypes.addressof(ctypes.c_char.from_buffer(room)) + size
+assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(wall), mmap.PAGESIZE, 0) == 0
+x = np.frombuffer(room, np.float32, size // 4).reshape(-1, 8)[-4106:]  # a block, and ten rows
+x[:] = np.random.default_rng(0).standard_normal(x.shape)
+assign(x, x[:9])
+lloyd(x, x[:9], max_iter=5)
+print("alive")
+"""
+
+
+@ON_NUMPY
+@pytest.mark.skipif(sys.platform != "linux", reason="protects memory as Linux does")
+def test_nothing_is_read_beyond_the_last_row():
+    command = [sys.executable, "-c", _BEFORE_A_WALL]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "alive\n", done.stderr
+
+
 @ON_NUMPY
 def test_most_iterations_run_ahead(monkeypatch):
     x = np.random.default_rng(13).standard_normal((900, 3))

@@ -10,17 +10,17 @@ _options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz
 
 
 def compiled(function):
-    """The function, compiled at its first call. It makes no arrays but views.
+    """The function, compiled at its first call, and part of whichever compiled one calls it.
 
-    So nobody has to count who holds an array, which would cost an atomic addition for each that
-    is given from one function to another: more than the work of a small one.
+    It makes no arrays but views. So nobody has to count who holds an array, which would cost an
+    atomic addition for each that a function hands on, more than a small one works.
     """
-    return _kept(function, _nrt=False, **_options)
+    return _kept(function, _nrt=False, forceinline=True, **_options)
 
 
 def with_scratch(function):
     """As `compiled`, for a function that makes arrays."""
-    return _kept(function, _nrt=True, **_options)
+    return _kept(function, _nrt=True, forceinline=False, **_options)
 
 
 def _kept(function, **options):

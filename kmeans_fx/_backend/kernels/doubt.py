@@ -3,8 +3,8 @@
 import numpy as np
 
 from kmeans_fx._backend.kernels.compiled import compiled
+from kmeans_fx._backend.kernels.lanes import fetch_row
 from kmeans_fx._backend.kernels.registers import broadcast, fma, load, subtract, total, width
-from kmeans_fx._backend.kernels.tiles import fetch_row
 
 __all__ = ["unsure"]
 

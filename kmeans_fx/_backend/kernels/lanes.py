@@ -14,14 +14,16 @@ __all__ = [
     "LANES",
     "below",
     "excess",
+    "fetch_row",
     "load",
-    "prefetch",
     "splat",
     "weighted",
     "with_square",
 ]
 
 LANES = 8
+# Bytes that come to the cache together.
+_LINE = 64
 _FAST = ("contract", "nsz", "reassoc")
 
 
@@ -97,20 +99,21 @@ def below(_, lanes, number):
 
 
 @intrinsic
-def prefetch(_, array, row, column):
-    """Fetch the numbers of a table (m, n) from (row, column) on, as many as a cache line holds."""
+def fetch_row(_, table, row):
+    """Have a row of a contiguous table (m, n) brought to the cache: nothing waits for it."""
 
     def build(context, builder, signature, given):
-        table = context.make_array(signature.args[0])(context, builder, given[0])
-        strides = cgutils.unpack_tuple(builder, table.strides, 2)
-        offset = builder.add(builder.mul(given[1], strides[0]), builder.mul(given[2], strides[1]))
-        byte = ir.IntType(8).as_pointer()
-        place = builder.gep(builder.bitcast(table.data, byte), [offset])
-        flag = ir.IntType(32)
+        array = context.make_array(signature.args[0])(context, builder, given[0])
+        strides = cgutils.unpack_tuple(builder, array.strides, 2)
+        byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
         fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        # To read, to be used soon, of data.
-        builder.call(fetch, [place, flag(0), flag(3), flag(1)])
+        start = builder.gep(builder.bitcast(array.data, byte), [builder.mul(given[1], strides[0])])
+        line = context.get_constant(types.intp, _LINE)
+        first = context.get_constant(types.intp, 0)
+        with cgutils.for_range_slice(builder, first, strides[0], line) as (offset, _):
+            # To read, to be used soon, of data.
+            builder.call(fetch, [builder.gep(start, [offset]), flag(0), flag(3), flag(1)])
         return context.get_dummy_value()
 
-    return types.void(array, types.intp, types.intp), build
+    return types.void(table, types.intp), build

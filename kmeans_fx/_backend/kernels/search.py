@@ -37,8 +37,7 @@ class _Scratch(NamedTuple):
         Of the rows of the tile.
     fails : (_ROWS,)
     rows : (_ROWS + 2 s,)
-        Those whose bounds fail. Less than a tile is held for the next time, and the last
-        one is filled up with what is there.
+        Those whose bounds fail. Less than a tile is held for the next time.
     ways : (3, k)
         How far the centroid and the farthest moved other one have gone in all, rounded up
         and rounded down; and the centroid alone, rounded down.
@@ -197,6 +196,8 @@ def _bounded_rows(
         first = 0
         while held - first >= size or (stop == n and first < held):
             place, now = rows[first : first + size], min(size, held - first)
+            for h in range(now, size):
+                place[h] = place[0]  # the last tile is filled up
             first += size
             coming = rows[first : first + fetched]
             _settle(

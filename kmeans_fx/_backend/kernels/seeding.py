@@ -17,13 +17,13 @@ from kmeans_fx._backend.kernels.lanes import (
     LANES,
     below,
     excess,
+    fetch_row,
     load,
     splat,
     weighted,
     with_square,
 )
 from kmeans_fx._backend.kernels.registers import store
-from kmeans_fx._backend.kernels.tiles import fetch_row
 
 __all__ = ["LANES", "gains", "nearest_squares", "shrink_reach"]
 

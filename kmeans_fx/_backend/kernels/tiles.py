@@ -14,7 +14,7 @@ from math import inf
 import numpy as np
 
 from kmeans_fx._backend.kernels.compiled import compiled
-from kmeans_fx._backend.kernels.lanes import prefetch
+from kmeans_fx._backend.kernels.lanes import fetch_row
 from kmeans_fx._backend.kernels.registers import (
     add,
     broadcast,
@@ -37,8 +37,8 @@ __all__ = [
     "two_nearest_of_tile",
 ]
 
-# Bytes that come to the cache together; and of a row that a processor foresees by itself.
-_LINE, _SHORT = 64, 128
+# Bytes of a row that a processor foresees by itself.
+_SHORT = 128
 
 
 @compiled
@@ -89,13 +89,6 @@ def _fetch(x, coming, j, k):
     share = -(-4 * coming.shape[0] // k)
     for h in range(j // 4 * share, min(j // 4 * share + share, coming.shape[0])):
         fetch_row(x, coming[h])
-
-
-@compiled
-def fetch_row(x, i):
-    """Have a row brought to the cache."""
-    for f in range(0, x.shape[1], _LINE // x.itemsize):
-        prefetch(x, i, f)
 
 
 @compiled
