@@ -155,11 +155,11 @@ import numpy as np
 from kmeans_fx import assign, lloyd
 from kmeans_fx._backend import kernels
 
-kernels._FEW_NUMBERS, size = 0, 64 * mmap.PAGESIZE
-room = mmap.mmap(-1, size + mmap.PAGESIZE)
+kernels._FEW_NUMBERS, size = 0, 128 * mmap.PAGESIZE
+room = mmap.mmap(-1, 2 * size)
 wall = ctypes.addressof(ctypes.c_char.from_buffer(room)) + size
-assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(wall), mmap.PAGESIZE, 0) == 0
-x = np.frombuffer(room, np.float32, size // 4).reshape(-1, 8)[-4106:]  # a block, and ten rows
+assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(wall), size, 0) == 0
+x = np.frombuffer(room, np.float32, size // 4).reshape(-1, 8)[-12298:]  # three blocks, and ten rows
 x[:] = np.random.default_rng(0).standard_normal(x.shape)
 assign(x, x[:9])
 lloyd(x, x[:9], max_iter=5)
