@@ -3,8 +3,8 @@
 import numpy as np
 
 from kmeans_fx._backend.kernels.compiled import compiled
-from kmeans_fx._backend.kernels.lanes import fetch_row
-from kmeans_fx._backend.kernels.registers import broadcast, fma, load, subtract, total, width
+from kmeans_fx._backend.kernels.lanes import LANES, fetch_row, load, splat
+from kmeans_fx._backend.kernels.registers import fma, subtract, total
 
 __all__ = ["unsure"]
 
@@ -61,10 +61,9 @@ def unsure(rows, fails, x, start, stop, origin, centroids, labels, upper, gap, w
 @compiled
 def _distance(row, origin, centroid):
     """Of a row, less the origin, to a centroid. LLVM's own loop is for longer rows."""
-    w = width(row)
-    whole = row.shape[0] // w * w
-    squares = broadcast(row.dtype.type(0), row)
-    for f in range(0, whole, w):
+    whole = row.shape[0] // LANES * LANES
+    squares = splat(row.dtype.type(0))
+    for f in range(0, whole, LANES):
         gap = subtract(subtract(load(row, f), load(origin, f)), load(centroid, f))
         squares = fma(gap, gap, squares)
     square = total(squares)

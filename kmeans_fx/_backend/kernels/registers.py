@@ -1,11 +1,13 @@
 """Vectors of a processor as values of Numba: what keeps scores in registers.
 
 LLVM vectorises a loop, and then its sums live in memory. With values of this type a kernel
-says which sums stay in registers. Eight numbers in float32, four in float64: a register of
-AVX2, which LLVM splits in two, or leaves half empty, where vectors have another size.
+says which sums stay in registers. Sixteen numbers in float32, eight in float64: a register of
+AVX-512; on other processors half as many: one of AVX2, which LLVM splits in two where it has
+shorter ones.
 """
 
 from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
@@ -14,7 +16,6 @@ __all__ = [
     "Register",
     "add",
     "broadcast",
-    "count_of",
     "everywhere",
     "fma",
     "larger",
@@ -33,7 +34,7 @@ __all__ = [
     "write",
 ]
 
-_BITS = 256
+_BITS = 512 if get_host_cpu_features().get("avx512f") else 256
 
 
 class Register(types.Type):
@@ -57,7 +58,7 @@ class _RegisterModel(models.PrimitiveModel):
         super().__init__(manager, kind, kind.vector)
 
 
-def count_of(dtype):
+def _count_of(dtype):
     """How many numbers of a type a vector holds."""
     return _BITS // dtype.bitwidth
 
@@ -67,7 +68,7 @@ def width(typing, like):
     """How many numbers of the array's type a vector holds: a constant."""
 
     def build(context, builder, signature, arguments):
-        return context.get_constant(types.intp, count_of(like.dtype))
+        return context.get_constant(types.intp, _count_of(like.dtype))
 
     return types.intp(like), build
 
@@ -75,7 +76,7 @@ def width(typing, like):
 @intrinsic
 def load(typing, array, place):
     """The numbers of a contiguous 1-d array from a place on."""
-    return loading(Register(array.dtype, count_of(array.dtype)), array)
+    return loading(Register(array.dtype, _count_of(array.dtype)), array)
 
 
 @intrinsic
@@ -92,7 +93,7 @@ def store(typing, array, place, value):
 @intrinsic
 def broadcast(typing, number, like):
     """The same number in every lane, as many as in a vector of the type of the array ``like``."""
-    kind = Register(number, count_of(like.dtype))
+    kind = Register(number, _count_of(like.dtype))
 
     def build(context, builder, signature, arguments):
         return everywhere(builder, kind.vector, arguments[0])
@@ -103,7 +104,7 @@ def broadcast(typing, number, like):
 @intrinsic
 def spread(typing, array, place):
     """The number at a place of a contiguous 1-d array, in every lane."""
-    kind = Register(array.dtype, count_of(array.dtype))
+    kind = Register(array.dtype, _count_of(array.dtype))
 
     def build(context, builder, signature, arguments):
         start = context.make_array(array)(context, builder, arguments[0]).data

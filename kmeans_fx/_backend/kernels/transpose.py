@@ -4,9 +4,12 @@ from numba import types
 from numba.extending import intrinsic
 
 from kmeans_fx._backend.kernels.compiled import compiled
-from kmeans_fx._backend.kernels.registers import Register, count_of, read, shuffled, width, write
+from kmeans_fx._backend.kernels.registers import Register, read, shuffled, write
 
 __all__ = ["fill_tile"]
+
+# Bits of a row of a square: longer ones would leave more columns over.
+_BITS = 256
 
 
 @compiled
@@ -16,10 +19,10 @@ def fill_tile(x, origin, place, held, tile):
     What is beyond the first ``held`` rows is undefined; ``place`` has a row there, too.
     """
     d, size = tile.shape
-    w = width(x)
-    flat, columns, whole = x.reshape(x.size), tile.reshape(tile.size), d // w * w
-    for h in range(0, size, w):
-        for f in range(0, whole, w):
+    side = _side(x)
+    flat, columns, whole = x.reshape(x.size), tile.reshape(tile.size), d // side * side
+    for h in range(0, size, side):
+        for f in range(0, whole, side):
             _turn_square(flat, place, h, d, f, origin, columns, f * size + h, size)
     for h in range(held):
         i = place[h]
@@ -28,9 +31,19 @@ def fill_tile(x, origin, place, held, tile):
 
 
 @intrinsic
+def _side(typing, like):
+    """Of a square of numbers of the array's type: a constant."""
+
+    def build(context, builder, signature, arguments):
+        return context.get_constant(types.intp, _BITS // like.dtype.bitwidth)
+
+    return types.intp(like), build
+
+
+@intrinsic
 def _turn_square(typing, x, place, h, d, f, origin, tile, start, stride):
     """``tile[start + stride * j + i] = x[place[h + i] * d + f + j] - origin[f + j]``."""
-    count = count_of(x.dtype)
+    count = _BITS // x.dtype.bitwidth
     vector = Register(x.dtype, count).vector
 
     def build(context, builder, signature, arguments):
