@@ -119,6 +119,7 @@ def test_blocks_within_a_block_do_not_wait_for_their_own_pool(xp, rows, to_numpy
 @pytest.mark.backend("numpy")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # fork beside threads: the very case
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # the same of JAX, if it was imported
 def test_a_forked_child_has_threads_of_its_own(xp, rows):
     with limited(xp, 2):
         assert in_order() == [0, 1, 2, 3]  # the parent's threads are there

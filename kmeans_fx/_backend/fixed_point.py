@@ -44,11 +44,11 @@ __all__ = [
     "align",
     "call",
     "differentiable",
+    "in_the_open",
     "opaque",
     "program",
     "ranks_of",
     "run_on_host",
-    "run_on_numpy",
     "shapes_of",
 ]
 
@@ -89,8 +89,11 @@ def program(inputs, outputs, *, by_numpy=False):
         _PROGRAMS[name] = Program(function, _parse(inputs), _parse(outputs), by_numpy)
 
         def launch(*arrays, portable=False, **options):
-            run = _in_the_open if portable else opaque
-            return run(name, arrays, tuple(sorted(options.items())))
+            static = tuple(sorted(options.items()))
+            if not portable:
+                return opaque(name, arrays, static)
+            present, given = _split(arrays)
+            return in_the_open(name, present, static, given)
 
         return launch
 
@@ -151,7 +154,7 @@ def opaque(name, arrays, options):
         tensors = to_tensors(arrays, _cores(name), options)
         if tensors is not None:
             return from_tensors(xp, opaque(name, tensors, options))
-    return _in_the_open(name, arrays, options)
+    return in_the_open(name, present, options, given)
 
 
 def run_on_host(name, present, options, given):
@@ -159,7 +162,7 @@ def run_on_host(name, present, options, given):
     if not (_suits_numpy(name, options, given) and is_on_host(given)):
         return None
     cores = [core for core, there in zip(_cores(name), present, strict=True) if there]
-    return from_numpy(run_on_numpy(name, present, options, to_numpy(given, cores)), given[0])
+    return from_numpy(in_the_open(name, present, options, to_numpy(given, cores)), given[0])
 
 
 def _suits_numpy(name, options, given):
@@ -168,18 +171,12 @@ def _suits_numpy(name, options, given):
     return suits or has_kernels(given, options)
 
 
-def run_on_numpy(name, present, options, given):
-    """The outputs of a program for the NumPy arrays that are present."""
-    rest = iter(given)
-    return _in_the_open(name, [next(rest) if there else None for there in present], options)
-
-
 def _cores(name):
     return [core for core, _ in _PROGRAMS[name].inputs]
 
 
-def _in_the_open(name, arrays, options):
-    present, given = _split(arrays)
+def in_the_open(name, present, options, given):
+    """The outputs of a program for the arrays that are present, by their own library."""
     xp = array_namespace(array=given[0])
     threads = one_thread(given[0]) if is_numpy_namespace(xp) else nullcontext()
     with quiet(xp), as_given(given[0]), threads:
@@ -205,8 +202,10 @@ def _placed(name, present, run):
 
 def _as_arrays(xp, outputs, like):
     """NumPy's reductions give scalars, and a result holds arrays."""
+    if not is_numpy_namespace(xp):
+        return tuple(outputs)
     place = device(like)
-    return tuple(xp.asarray(o, device=place) if is_numpy_namespace(xp) else o for o in outputs)
+    return tuple(o if isinstance(o, xp.ndarray) else xp.asarray(o, device=place) for o in outputs)
 
 
 def _split(arrays):

@@ -55,7 +55,7 @@ def _run(results, arguments, text, length, _):
     outputs = [_view(addresses[i], *spec) for i, spec in enumerate(wanted)]
     try:
         arrays = [_view(arguments[i], *spec) for i, spec in enumerate(given)]
-        values = fixed_point.run_on_numpy(name, present, options, arrays)
+        values = fixed_point.in_the_open(name, present, options, arrays)
     except BaseException:
         # Python prints it and goes on: no garbage must look like a result.
         for output in outputs:

@@ -83,7 +83,7 @@ def cond(predicate, if_true, if_false, operand):
 
 
 def _engine(state, eager):
-    array = _leaves(state)[0]
+    array = _first_leaf(state)
     xp = array_namespace(state=array)
     if eager:
         return _while_python
@@ -102,7 +102,7 @@ def _engine(state, eager):
 def _while_python(running, step, state, max_steps):
     """Any eager backend: stops as soon as nothing runs."""
     del max_steps
-    xp = array_namespace(state=_leaves(state)[0])
+    xp = array_namespace(state=_first_leaf(state))
     while bool(xp.any(running(state))):
         state = step(state)
     return state
@@ -113,7 +113,7 @@ def _while_apart(running, step, state, max_steps, min_steps):
 
     The steps after the last one that counts leave the state as it is.
     """
-    xp = array_namespace(state=_leaves(state)[0])
+    xp = array_namespace(state=_first_leaf(state))
     for taken in range(max_steps):
         look = taken % _STRIDE == 0 or taken & (taken - 1) == 0  # short loops end on time
         if look and taken >= min_steps and not bool(xp.any(running(state))):
@@ -187,6 +187,12 @@ def _leaves(state):
     if not isinstance(state, tuple):
         return (state,)
     return tuple(leaf for part in state for leaf in _leaves(part))
+
+
+def _first_leaf(state):
+    while isinstance(state, tuple):
+        state = state[0]
+    return state
 
 
 def _filled(state, leaves):

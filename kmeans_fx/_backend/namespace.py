@@ -192,4 +192,12 @@ def index_dtype(xp, array):
 
 def dtype_name(dtype):
     """The name that all libraries have for a dtype."""
+    if type(dtype).__module__ == "numpy.dtypes":
+        return _numpy_name(dtype)
     return str(getattr(dtype, "name", dtype)).removeprefix("torch.")
+
+
+@cache
+def _numpy_name(dtype):
+    # NumPy makes it anew, in a dozen calls of Python.
+    return dtype.name

@@ -46,6 +46,9 @@ def run_with_help(lead, assist, workers):
     They may be at work for other fits, so whoever leads must count on none. When it has
     ended, they have to end.
     """
+    if workers == 1:
+        with none_spare():
+            return lead()
     core = _core()
 
     def helper():

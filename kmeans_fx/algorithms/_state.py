@@ -77,13 +77,16 @@ def initial_state(x, centroids, weights, key, options, present=None):
     ranks = (x, 2), (centroids, 2), (weights, 1), (key, 1), (present, 1)
     batch = broadcast_shapes(*(a.shape[:-r] for a, r in ranks if a is not None))
 
-    def scalar(value):
-        return xp.full(batch, value, **like)
+    def spread_out(array, *core):
+        # Of a single problem it has the shape already, and to ask takes NumPy twenty calls.
+        shape = *batch, *core
+        return array if array.shape == shape else xp.broadcast_to(array, shape)
 
     n, (k, d) = x.shape[-2], centroids.shape[-2:]
-    spread = scalar(1.0)
+    one, infinite = xp.full(batch, 1.0, **like), xp.full(batch, xp.inf, **like)
+    spread = one
     if _needs_variance(options):
-        spread = xp.broadcast_to(variance(x, weights, space, options.reduce), batch)
+        spread = spread_out(variance(x, weights, space, options.reduce))
         # Data without any spread: then every shift but 0 is too large.
         spread = xp.where(spread > 0, spread, xp.ones_like(spread))
     usable = xp.isfinite(xp.sum(space.origin, axis=-1))
@@ -95,16 +98,16 @@ def initial_state(x, centroids, weights, key, options, present=None):
     if present is not None:
         counts = xp.where(present, counts, xp.zeros_like(counts))
     zero = xp.zeros(batch, **index)
-    status = xp.where(xp.broadcast_to(usable, batch), zero + RUNNING, zero + NONFINITE)
+    status = xp.where(spread_out(usable), zero + RUNNING, zero + NONFINITE)
     return LloydState(
-        centroids=xp.broadcast_to(space.relative(centroids), (*batch, k, d)),
+        centroids=spread_out(space.relative(centroids), k, d),
         labels=xp.full((*batch, n), -1, **index),
         counts=counts,
-        origin=xp.broadcast_to(space.origin, (*batch, d)),
+        origin=spread_out(space.origin, d),
         variance=spread,
-        shift=scalar(xp.inf),
-        changed=scalar(1.0),
-        inertia=scalar(xp.inf),
+        shift=infinite,
+        changed=one,
+        inertia=infinite,
         n_iter=zero,
         status=status,
         history=xp.full((*batch, options.h), xp.nan, **like),
@@ -215,5 +218,5 @@ def finish(x, weights, state, options, present=None, assigned=partition):
         settled = (state.status == CONVERGED) & (state.changed == 0)
         labels, inertia = cond(settled, unchanged, anew, state)
     status = xp.where(xp.isfinite(inertia), state.status, xp.full_like(state.status, NONFINITE))
-    previous = xp.clip(state.labels, 0, None)
+    previous = xp.where(state.labels > 0, state.labels, xp.zeros_like(state.labels))
     return centroids, previous, labels, inertia, state.n_iter, status, state.history
