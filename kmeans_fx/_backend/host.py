@@ -92,12 +92,10 @@ def to_numpy(arrays, cores):
 
 def from_numpy(outputs, like):
     """The outputs as arrays of the library and on the device of ``like``."""
-    import numpy as np
-
     xp, place = array_namespace(like=like), device(like)
     index = index_dtype(xp, like)
     # PyTorch has no read-only tensors, and broadcasting makes such arrays.
-    given = (np.require(output, requirements="W") for output in outputs)
+    given = (output if output.flags.writeable else output.copy() for output in outputs)
     arrays = (xp.asarray(output, device=place) for output in given)
     return tuple(
         xp.astype(a, index, copy=False) if xp.isdtype(a.dtype, "integral") else a for a in arrays
