@@ -429,6 +429,27 @@ def test_one_core_is_enough_for_compiled_code():
     subprocess.run(command, check=True, timeout=300, capture_output=True)
 
 
+ELSEWHERE = """
+import sys
+import numpy as np
+from kmeans_fx import lloyd
+from kmeans_fx._backend.kernels import registers
+assert registers._BITS == 256
+x = np.load(sys.argv[1])
+np.save(sys.argv[1], lloyd(x, x[:19], max_iter=20).labels)
+"""
+
+
+@ON_NUMPY
+def test_labels_are_those_of_a_processor_with_shorter_vectors(tmp_path):
+    x = np.random.default_rng(0).standard_normal((9000, 13)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    command = [sys.executable, "-W", "ignore", "-c", ELSEWHERE, tmp_path / "x.npy"]
+    plain = {**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    subprocess.run(command, check=True, timeout=300, capture_output=True, env=plain)
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), lloyd(x, x[:19], max_iter=20).labels)
+
+
 NOWHERE_TO_WRITE = """
 import numba.core.caching as caching
 for kind in caching.CacheImpl.__subclasses__() + [caching.CacheImpl]:

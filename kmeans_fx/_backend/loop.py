@@ -11,7 +11,7 @@ from kmeans_fx._backend.namespace import (
 from kmeans_fx._backend.sharding import as_varying, as_varying_alike
 from kmeans_fx._backend.transform import is_captured
 
-__all__ = ["cond", "repeat", "select", "while_loop"]
+__all__ = ["any_member", "cond", "repeat", "select", "while_loop"]
 
 # Steps on an accelerator from one look at the state to the next, in a long loop.
 _STRIDE = 8
@@ -75,9 +75,9 @@ def cond(predicate, if_true, if_false, operand):
         return lax.cond(predicate, *as_varying_alike((if_true, if_false), operand), operand)
     if is_jax_namespace(xp) or not _readable(predicate):
         return select(predicate, if_true(operand), if_false(operand))
-    if not bool(xp.any(predicate)):
+    if not any_member(predicate):
         return if_false(operand)
-    if bool(xp.all(predicate)):
+    if predicate.ndim == 0 or bool(xp.all(predicate)):
         return if_true(operand)
     return select(predicate, if_true(operand), if_false(operand))
 
@@ -102,8 +102,7 @@ def _engine(state, eager):
 def _while_python(running, step, state, max_steps):
     """Any eager backend: stops as soon as nothing runs."""
     del max_steps
-    xp = array_namespace(state=_first_leaf(state))
-    while bool(xp.any(running(state))):
+    while any_member(running(state)):
         state = step(state)
     return state
 
@@ -113,10 +112,9 @@ def _while_apart(running, step, state, max_steps, min_steps):
 
     The steps after the last one that counts leave the state as it is.
     """
-    xp = array_namespace(state=_first_leaf(state))
     for taken in range(max_steps):
         look = taken % _STRIDE == 0 or taken & (taken - 1) == 0  # short loops end on time
-        if look and taken >= min_steps and not bool(xp.any(running(state))):
+        if look and taken >= min_steps and not any_member(running(state)):
             break
         state = step(state)
     return state
@@ -171,6 +169,13 @@ def _readable(array):
             return False
         array = _functorch.get_unwrapped(array)
     return True
+
+
+def any_member(flags):
+    """Whether one of the flags (...), which can be read, is set."""
+    # A single problem is spared a reduction: some ten calls of Python on NumPy.
+    flags = flags if flags.ndim == 0 else array_namespace(flags=flags).any(flags)
+    return bool(flags)
 
 
 def select(active, new, old):

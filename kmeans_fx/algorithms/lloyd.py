@@ -10,7 +10,7 @@ from kmeans_fx._backend.checks import (
     check_weights,
 )
 from kmeans_fx._backend.fixed_point import program
-from kmeans_fx._backend.loop import while_loop
+from kmeans_fx._backend.loop import any_member, while_loop
 from kmeans_fx._backend.namespace import (
     array_namespace,
     device,
@@ -346,7 +346,7 @@ def lloyd(
     k_each = check_k_each(xp, x, k_each, centroids.shape[-2])
     result = fit(x, centroids, weights, _words(key, xp, x), options, k_each=k_each)
     if not _looks_first(xp, reduce):
-        _find_fault(xp, result.status, x=x, centroids=centroids)
+        _find_fault(result.status, x=x, centroids=centroids)
     return result
 
 
@@ -376,9 +376,9 @@ def _looks_first(xp, reduce):
     return reduce is not None or not (is_numpy_namespace(xp) or is_torch_namespace(xp))
 
 
-def _find_fault(xp, status, **arrays):
+def _find_fault(status, **arrays):
     """`check_finite` of an eager call whose status says that a value was not."""
-    if is_concrete(status) and bool(xp.any(status == NONFINITE)):
+    if is_concrete(status) and any_member(status == NONFINITE):
         check_finite(**arrays)
 
 

@@ -7,9 +7,9 @@ shorter ones.
 """
 
 from llvmlite import ir
-from llvmlite.binding import get_host_cpu_features
 from numba import types
 from numba.core import cgutils
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic, models, register_model
 
 __all__ = [
@@ -34,7 +34,9 @@ __all__ = [
     "write",
 ]
 
-_BITS = 512 if get_host_cpu_features().get("avx512f") else 256
+# Of the processor that Numba compiles for.
+_FEATURES = cpu_target.target_context.codegen().magic_tuple()[-1].split(",")
+_BITS = 512 if "+avx512f" in _FEATURES else 256
 
 
 class Register(types.Type):
