@@ -94,12 +94,14 @@ def from_numpy(outputs, like):
     """The outputs as arrays of the library and on the device of ``like``."""
     xp, place = array_namespace(like=like), device(like)
     index = index_dtype(xp, like)
-    # PyTorch has no read-only tensors, and broadcasting makes such arrays.
-    given = (output if output.flags.writeable else output.copy() for output in outputs)
-    arrays = (xp.asarray(output, device=place) for output in given)
-    return tuple(
-        xp.astype(a, index, copy=False) if xp.isdtype(a.dtype, "integral") else a for a in arrays
-    )
+
+    def as_array(output):
+        # PyTorch has no read-only tensors, and broadcasting makes such arrays.
+        output = output if output.flags.writeable else output.copy()
+        dtype = index if output.dtype.kind in "iu" else None
+        return xp.asarray(output, dtype=dtype, device=place)
+
+    return tuple(as_array(output) for output in outputs)
 
 
 def pays_from_xla(x):
