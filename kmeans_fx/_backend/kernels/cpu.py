@@ -5,7 +5,7 @@
 
 from kmeans_fx._backend.kernels.compiled import compiled
 
-__all__ = ["own_squares", "pack", "square_between", "sum_rows", "weight_of"]
+__all__ = ["own_squares", "pack", "pack_each", "square_between", "sum_rows", "weight_of"]
 
 
 @compiled
@@ -22,6 +22,13 @@ def pack(centroids, operand, bias):
         for f in range(d):
             operand[(j // 8 * d + f) * 8 + j % 8] = -2 * centroids[j, f]
             bias[j] += centroids[j, f] ** 2
+
+
+@compiled
+def pack_each(centroids, operand, bias):
+    """`pack` of every member of a batch: (m, k, d)."""
+    for member in range(centroids.shape[0]):
+        pack(centroids[member], operand[member], bias[member])
 
 
 @compiled

@@ -1,5 +1,6 @@
 """The kernels on blocks of rows: NumPy arrays of any layout in, new arrays out."""
 
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,10 +64,11 @@ def rows_per_call(n):
 def pack(centroids, dropped=None):
     """The Packed centroids ((m,) k, d); those marked in ``dropped`` are never the nearest."""
     *members, k, d = centroids.shape
-    operand = np.zeros((*members, -(-k // 8) * 8 * d), centroids.dtype)
-    bias = np.full((*members, -(-k // 4) * 4), np.inf, centroids.dtype)
-    for member in np.ndindex(*members):
-        cpu.pack(_plain(centroids[member]), operand[member], bias[member])
+    m = prod(members)
+    operand = np.zeros((m, -(-k // 8) * 8 * d), centroids.dtype)
+    bias = np.full((m, -(-k // 4) * 4), np.inf, centroids.dtype)
+    cpu.pack_each(_plain(centroids).reshape(m, k, d), operand, bias)
+    operand, bias = operand.reshape(*members, -1), bias.reshape(*members, -1)
     if dropped is not None:
         bias[..., :k][np.broadcast_to(dropped, (*members, k))] = np.inf
     return Packed(operand, bias, k)
