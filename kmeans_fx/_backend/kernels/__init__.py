@@ -85,7 +85,7 @@ def kernels_for(x, dtype, task):
 def _for_numpy(x, dtype):
     if not (_is_native(x, dtype) and is_large(x)):
         return None
-    if x.shape[-1] <= _MOST_COLUMNS and enabled():
+    if pays(x) and enabled():
         from kmeans_fx._backend.kernels import fused
 
         return fused

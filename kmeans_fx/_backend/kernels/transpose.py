@@ -8,8 +8,8 @@ from kmeans_fx._backend.kernels.registers import Register, read, shuffled, write
 
 __all__ = ["fill_tile"]
 
-# Bits of a row of a square: longer ones would leave more columns over.
-_BITS = 256
+# Bytes of a row of a square: longer ones would leave more columns over.
+_BYTES = 32
 
 
 @compiled
@@ -19,7 +19,7 @@ def fill_tile(x, origin, place, held, tile):
     What is beyond the first ``held`` rows is undefined; ``place`` has a row there, too.
     """
     d, size = tile.shape
-    side = _side(x)
+    side = _BYTES // x.itemsize
     flat, columns, whole = x.reshape(x.size), tile.reshape(tile.size), d // side * side
     for h in range(0, size, side):
         for f in range(0, whole, side):
@@ -31,19 +31,9 @@ def fill_tile(x, origin, place, held, tile):
 
 
 @intrinsic
-def _side(typing, like):
-    """Of a square of numbers of the array's type: a constant."""
-
-    def build(context, builder, signature, arguments):
-        return context.get_constant(types.intp, _BITS // like.dtype.bitwidth)
-
-    return types.intp(like), build
-
-
-@intrinsic
 def _turn_square(typing, x, place, h, d, f, origin, tile, start, stride):
     """``tile[start + stride * j + i] = x[place[h + i] * d + f + j] - origin[f + j]``."""
-    count = _BITS // x.dtype.bitwidth
+    count = 8 * _BYTES // x.dtype.bitwidth
     vector = Register(x.dtype, count).vector
 
     def build(context, builder, signature, arguments):
