@@ -197,15 +197,15 @@ def _column_sums(x, weights, function, chunk_size, reduce):
     xp = array_namespace(x=x)
 
     kernels = None
-    if x.ndim == 2:
+    if not on_accelerator(x) or (x.ndim == 2 and (weights is None or weights.ndim == 1)):
         kernels = kernels_for(x, accumulation_dtype(xp, x.dtype), "segment_stats")
 
     def block(part, share):
         values = function(part)
-        if kernels is not None and (share is None or share.ndim == 1):
-            one = xp.zeros(values.shape[:1], dtype=index_dtype(xp, x), device=device(x))
+        if kernels is not None:
+            one = xp.zeros(values.shape[-2:-1], dtype=index_dtype(xp, x), device=device(x))
             sums, counts = kernels.segment_stats(values, one, 1, share)
-            return (), (sums[0, :], counts[0])
+            return (), (sums[..., 0, :], counts[..., 0])
         if share is None:
             ones = xp.ones(values.shape[:-1], dtype=values.dtype, device=device(values))
             return (), (xp.sum(values, axis=-2), xp.sum(ones, axis=-1))
@@ -262,7 +262,9 @@ def _own_distance(x, space, centroids):
     """The function from blocks of x and their labels to distances."""
     xp, absolute = array_namespace(x=x), space.absolute(centroids)
     kernels = None
-    if space.metric is METRICS["sqeuclidean"] and x.ndim == absolute.ndim == 2:
+    # That of an accelerator takes a single problem.
+    takes = x.ndim == absolute.ndim == 2 or not on_accelerator(x)
+    if space.metric is METRICS["sqeuclidean"] and takes:
         kernels = kernels_for(x, absolute.dtype, "own_squares")
     if kernels is not None:
         mapped = space.mapping(x)

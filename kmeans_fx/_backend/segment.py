@@ -8,7 +8,6 @@ from kmeans_fx._backend.namespace import (
     is_jax_namespace,
     is_numpy_namespace,
     is_torch_namespace,
-    on_accelerator,
 )
 from kmeans_fx._backend.sharding import by_compiler, row_parts
 from kmeans_fx._backend.transform import tracks_gradients
@@ -133,8 +132,7 @@ def segment_stats(rows, labels, k, weights=None):
     if weights is not None:
         weights = xp.broadcast_to(weights, labels.shape)
     kernels = kernels_for(rows, rows.dtype, "segment_stats")
-    takes = labels.ndim == 1 or on_accelerator(rows)
-    if kernels is not None and takes and not tracks_gradients(rows, weights):
+    if kernels is not None and not tracks_gradients(rows, weights):
         return kernels.segment_stats(rows, labels, k, weights)
     if is_numpy_namespace(xp) and labels.ndim == 1:
         return _sorted_stats(rows, labels, k, weights)

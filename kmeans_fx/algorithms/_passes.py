@@ -1,25 +1,20 @@
-"""How rows find their centroids in a fit, and iterations that need nobody's attention."""
-
-from functools import partial
-from typing import Any, NamedTuple
+"""How rows find their centroids in a fit."""
 
 from kmeans_fx._backend.drift import relative_error
 from kmeans_fx._backend.kernels import bounds_for, fits_one_tile, kernels_for, tile_for
-from kmeans_fx._backend.loop import cond, select, while_loop
 from kmeans_fx._backend.namespace import (
     array_namespace,
     is_numpy_namespace,
     is_torch_namespace,
     on_accelerator,
 )
-from kmeans_fx._backend.transform import is_concrete
-from kmeans_fx._partition import Partition, Space, own_distances, partition
+from kmeans_fx._partition import Partition, own_distances, partition
 from kmeans_fx.algorithms.bounded import PATIENCE, BoundedPartition
 from kmeans_fx.converge import MAX_ITER, RUNNING
 from kmeans_fx.distances import as_metric, identity
 from kmeans_fx.update import ClusterStats, weighted_sum
 
-__all__ = ["ahead", "choose_partition", "looks_rarely"]
+__all__ = ["choose_partition"]
 
 # Below so many distances a plain pass is cheaper than thinking about it.
 _LARGE = 1 << 18
@@ -29,15 +24,12 @@ def choose_partition(x, centroids, options):
     """The way to assign rows for the options: `partition`, or one that keeps bounds."""
     xp, metric = array_namespace(x=x), as_metric(options.metric)
     eager = is_numpy_namespace(xp) or is_torch_namespace(xp)
-    possible = (
-        eager
-        and not options.portable
-        and metric.embed is not None
-        and max(x.ndim, centroids.ndim) == 2
-        and centroids.shape[0] > 1
-    )
-    if not possible:
+    possible = eager and not options.portable and metric.embed is not None
+    if not possible or centroids.shape[-2] == 1:
         return partition
+    if max(x.ndim, centroids.ndim) > 2:
+        kernels = kernels_for(x, centroids.dtype, "lead_each")
+        return partition if kernels is None else MembersPartition(kernels)
     small = fits_one_tile(x, centroids.dtype, centroids.shape[0])
     if small and options.algorithm != "bounded" and options.chunk_size is None:
         return TilePartition()
@@ -51,41 +43,6 @@ def choose_partition(x, centroids, options):
     if x.shape[0] * centroids.shape[0] < _LARGE or on_accelerator(x):
         return partition
     return BoundedPartition(patience=PATIENCE)
-
-
-class _Stride(NamedTuple):
-    """A state, and whether no cluster has become empty on the way to it."""
-
-    state: Any
-    undisturbed: Any
-
-
-def looks_rarely(step, x, options, present):
-    """The step, after as many as need nobody to look at their values.
-
-    An empty cluster is filled by a loop that is entered where there is one, so whether there
-    is has to be read. Here the steps go on without, and are taken back to the one before.
-    """
-    fills = options.empty not in ("keep", "merge")
-    if not (fills and on_accelerator(x) and is_concrete(x)) or options.callback is not None:
-        return step
-    xp, plain = array_namespace(x=x), partial(step, options=options._replace(empty="keep"))
-
-    def running(stride):
-        return stride.undisturbed & (stride.state.status == RUNNING)
-
-    def go_on(stride):
-        state = plain(stride.state)
-        empty = state.counts == 0 if present is None else (state.counts == 0) & present
-        filled = ~xp.any(empty, axis=-1)
-        return _Stride(select(filled, state, stride.state), filled)
-
-    def strides(state):
-        start = _Stride(state, state.status == RUNNING)
-        state = while_loop(running, go_on, start, max_steps=options.max_iter).state
-        return cond(state.status == RUNNING, step, lambda state: state, state)
-
-    return strides
 
 
 class FusedPartition:
@@ -136,6 +93,20 @@ class FusedPartition:
             self.bounds = self._begin(x, mapping, weights, space, centroids)
         return self.bounds
 
+    def ahead(self, x, weights, state, space, options):
+        """The state as many iterations on as nothing but means has to be computed."""
+        bounds = self.bounds_of(x, state.centroids, weights, space)
+        still, steps = float(options.rule[1] * state.variance), options.max_iter - int(state.n_iter)
+        centroids, counts, made, moved = bounds.ahead(state.centroids, still, steps)
+        # Copies: the next pass writes over the labels.
+        labels = bounds.labels + 0
+        if moved is not None:
+            part = _as_partition(labels, *bounds.totals())
+            self.moved, self.found = moved, (centroids, part)
+            labels = bounds.labels_before()
+        counts = state.counts if counts is None else counts
+        return _later(state, centroids, labels, counts, made, options)
+
     def _begin(self, x, mapping, weights, space, centroids):
         kernels = kernels_for(x, centroids.dtype, "update_bounds")
         size, slack = space.kernel_rows(kernels, x, copied=False), relative_error(centroids)
@@ -157,38 +128,38 @@ def _as_partition(labels, sums, counts):
     return Partition(labels, ClusterStats(sums, counts, counts[0] * 0), None)
 
 
-def ahead(x, weights, state, options, assigned):
-    """The state as many iterations on as nothing but means has to be computed.
+class MembersPartition:
+    """The `partition` of a batch, whose members may go ahead one by one: by kernels."""
 
-    Stops before an iteration with an empty cluster, or that a rule may end: it is found
-    again by the step that knows all rules. Elsewhere every iteration is such a step.
-    """
-    plain = (
-        isinstance(assigned, FusedPartition)
-        and as_metric(options.metric).project is None
-        and options.rule[0] == "shift"
-        and options.empty != "merge"
-        and options.h == 0
-    )
-    if not plain or state.status != RUNNING:
-        return state
-    space = Space(as_metric(options.metric), state.origin, options.chunk_size)
-    bounds = assigned.bounds_of(x, state.centroids, weights, space)
-    still = float(options.rule[1] * state.variance)
-    centroids, counts, made, moved = bounds.ahead(state.centroids, still, options.max_iter)
-    # Copies: the next pass writes over the labels.
-    labels = bounds.labels + 0
-    if moved is not None:
-        part = _as_partition(labels, *bounds.totals())
-        assigned.moved, assigned.found = moved, (centroids, part)
-        labels = bounds.labels_before()
-    if made == 0:
-        return state._replace(centroids=centroids, labels=labels)
-    status = state.status * 0 + (MAX_ITER if made == options.max_iter else RUNNING)
+    def __init__(self, kernels):
+        self.kernels = kernels
+
+    def __call__(self, *arguments, **options):
+        """As `partition`."""
+        return partition(*arguments, **options)
+
+    def ahead(self, x, weights, state, space, options):
+        """The state with every member that runs as far on as in `FusedPartition.ahead`."""
+        xp = array_namespace(x=x)
+        left = options.max_iter - state.n_iter
+        *found, made = self.kernels.lead_each(
+            space.mapping(x)(x),
+            space.origin,
+            weights,
+            options.rule[1] * state.variance,
+            xp.where(state.status == RUNNING, left, xp.zeros_like(left)),
+            state.centroids,
+            state.labels,
+            state.counts,
+        )
+        return _later(state, *found, made, options)
+
+
+def _later(state, centroids, labels, counts, made, options):
+    """The state after so many iterations more."""
+    n_iter = state.n_iter + made
+    last = array_namespace(n_iter=n_iter).full_like(n_iter, MAX_ITER)
+    status = array_namespace(n_iter=n_iter).where(n_iter >= options.max_iter, last, state.status)
     return state._replace(
-        centroids=centroids,
-        labels=labels,
-        counts=counts,
-        n_iter=state.n_iter + made,
-        status=status,
+        centroids=centroids, labels=labels, counts=counts, n_iter=n_iter, status=status
     )

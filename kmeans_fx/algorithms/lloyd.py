@@ -24,7 +24,7 @@ from kmeans_fx._partition import Space, cluster_centres, partition
 from kmeans_fx._ranks import agreed, from_first, rows_of_all
 from kmeans_fx._result import KMeansResult, attach_gradients
 from kmeans_fx.algorithms._options import Options, check_options
-from kmeans_fx.algorithms._passes import ahead, choose_partition, looks_rarely
+from kmeans_fx.algorithms._passes import choose_partition
 from kmeans_fx.algorithms._state import (
     LloydState,
     advance,
@@ -33,6 +33,7 @@ from kmeans_fx.algorithms._state import (
     present_clusters,
     without_rows,
 )
+from kmeans_fx.algorithms._strides import looks_rarely, runs_ahead
 from kmeans_fx.converge import NONFINITE, RUNNING, STOPPED, reads
 from kmeans_fx.distances import as_metric
 
@@ -56,10 +57,9 @@ def _fit(x, centroids, weights, key, k_each, **fields):
 def iterate(x, weights, key, state, options, present=None, assigned=None):
     """Lloyd's iterations, until the status of the state is no longer RUNNING."""
     assigned = assigned or choose_partition(x, state.centroids, options)
-    if present is None:
-        state = ahead(x, weights, state, options, assigned)
     step = partial(_step, x, weights, key, options=options, assigned=assigned, present=present)
     step = looks_rarely(step, x, options, present)
+    step = runs_ahead(step, x, weights, options, present, assigned)
     if options.callback is not None:
         step = _announced(jit(step, x), options.callback)
     return while_loop(

@@ -20,6 +20,7 @@ from kmeans_fx._backend.kernels.board import (
 from kmeans_fx._backend.kernels.compiled import compiled
 from kmeans_fx._backend.kernels.cpu import pack
 from kmeans_fx._backend.kernels.drift import drift
+from kmeans_fx._backend.kernels.means import goes_on, move_to_means, way_to_means
 from kmeans_fx._backend.kernels.search import bounded_blocks
 
 __all__ = ["Shared", "assist", "lead"]
@@ -100,8 +101,8 @@ def lead(shared, size, slack, turn, refresh, steps, still, budget):
         while _take_block(shared, size, slack):
             pass
         await_all(shared.board)
-        searched, moved, shift = _gather(shared, anew)
-        if moved == 0 or not still < shift < np.inf:
+        searched, moved, way = _gather(shared, anew)
+        if not goes_on(moved, way, still):
             return step, moved
         _step(shared)
         budget -= searched * numbers + shared.labels.shape[0]
@@ -162,7 +163,7 @@ def _prepare(shared, slack, turn):
 def _gather(shared, anew):
     """How many rows were searched and moved, and how far the means are from the centroids."""
     # In loops: Numba takes seconds to compile an operation on whole arrays.
-    searched, moved, shift, (k, d) = 0, 0, 0.0, shared.centroids.shape
+    searched, moved, (k, d) = 0, 0, shared.centroids.shape
     for j in range(k):
         shared.counts[1, j] = 0
         for f in range(d):
@@ -178,10 +179,7 @@ def _gather(shared, anew):
         for f in range(d):
             last = 0.0 if anew else shared.sums[j, f]
             shared.sums[j, f] = last + shared.change[j, f]
-            shift += (_mean(shared, j, f) - shared.centroids[j, f]) ** 2
-        if shared.counts[1, j] == 0:
-            shift = np.inf
-    return searched, moved, shift
+    return searched, moved, way_to_means(shared.sums, shared.counts[1], shared.centroids)
 
 
 @compiled
@@ -191,10 +189,4 @@ def _step(shared):
         shared.counts[0, j] = shared.counts[1, j]
         for f in range(shared.centroids.shape[1]):
             shared.previous[j, f] = shared.centroids[j, f]
-            shared.centroids[j, f] = _mean(shared, j, f)
-
-
-@compiled
-def _mean(shared, j, f):
-    number = shared.centroids.dtype.type
-    return number(shared.sums[j, f]) / number(shared.counts[1, j])
+    move_to_means(shared.sums, shared.counts[1], shared.centroids)

@@ -13,7 +13,7 @@ import numpy as np
 from kmeans_fx._backend.pool import run_tasks, run_with_help
 from kmeans_fx._backend.threads import threads
 
-__all__ = ["Bounds", "means_ahead"]
+__all__ = ["LONG", "Bounds", "means_ahead"]
 
 # Sums are updated by the rows that moved, and made anew so often.
 _REFRESH = 32
@@ -23,7 +23,7 @@ _TASKS = 2
 _LITTLE = 300_000
 # Products of numbers in a call of compiled code: Python sees an interrupt after some tenth of a
 # second. A single pass that has more is cut by Python.
-_LONG = 1 << 33
+LONG = 1 << 33
 
 
 class Bounds:
@@ -101,7 +101,7 @@ class Bounds:
         moved : int or None
             How many rows did in the pass for the centroids; None if that is still to be made.
         """
-        pays = self.labels.shape[0] * centroids.size <= _LONG and self.x.flags.c_contiguous
+        pays = self.labels.shape[0] * centroids.size <= LONG and self.x.flags.c_contiguous
         if pays and self.mapping is None and hasattr(self.kernels, "lead"):
             return self._ahead_in_one(centroids, still, steps)
         return means_ahead(self, centroids, still, steps)
@@ -116,7 +116,7 @@ class Bounds:
             turn, most = self.turn + 1, steps - made
             try:
                 return kernels.lead(
-                    shared, self.size, self.slack, turn, _REFRESH, most, still, _LONG
+                    shared, self.size, self.slack, turn, _REFRESH, most, still, LONG
                 )
             finally:
                 kernels.dismiss(shared.board)

@@ -43,9 +43,14 @@ def sum_rows(rows, origin, labels, share, sums, counts):
 
 @compiled
 def own_squares(rows, centroids, labels, squares):
-    """Squared distances (n,) of the rows to the centroids (k, d) of their labels."""
-    for i in range(rows.shape[0]):
-        squares[i] = square_between(rows[i], centroids[labels[i]])
+    """Squared distances (m, n) of the rows to the centroids (m, k, d) of their labels.
+
+    There may be one member of rows, or of centroids, for all.
+    """
+    for member in range(labels.shape[0]):
+        x, own = rows[member % rows.shape[0]], centroids[member % centroids.shape[0]]
+        for i in range(labels.shape[1]):
+            squares[member, i] = square_between(x[i], own[labels[member, i]])
 
 
 @compiled

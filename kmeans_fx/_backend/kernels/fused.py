@@ -5,10 +5,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kmeans_fx._backend.kernels import assignment, cpu, search, seeding
+from kmeans_fx._backend.kernels import assignment, cpu, member_seeding, members, search, seeding
 from kmeans_fx._backend.kernels.ahead import Shared, assist, lead
 from kmeans_fx._backend.kernels.board import dismiss, new_board
+from kmeans_fx._backend.kernels.bounds import LONG
 from kmeans_fx._backend.kernels.drift import drift as compiled_drift
+from kmeans_fx._backend.kernels.plain import (
+    members_of,
+    narrowed,
+    plain,
+    plain_all,
+    share_of,
+    zeros,
+)
 from kmeans_fx._backend.kernels.seeding_passes import (
     SharedRows,
     assist_seeding,
@@ -27,9 +36,11 @@ __all__ = [
     "gains",
     "gains_of_all",
     "lead",
+    "lead_each",
     "own_squares",
     "pack",
     "rows_per_call",
+    "sample_each",
     "segment_stats",
     "shared_of",
     "shared_rows",
@@ -67,7 +78,7 @@ def pack(centroids, dropped=None):
     m = prod(members)
     operand = np.zeros((m, -(-k // 8) * 8 * d), centroids.dtype)
     bias = np.full((m, -(-k // 4) * 4), np.inf, centroids.dtype)
-    cpu.pack_each(_plain(centroids).reshape(m, k, d), operand, bias)
+    cpu.pack_each(plain(centroids).reshape(m, k, d), operand, bias)
     operand, bias = operand.reshape(*members, -1), bias.reshape(*members, -1)
     if dropped is not None:
         bias[..., :k][np.broadcast_to(dropped, (*members, k))] = np.inf
@@ -77,53 +88,67 @@ def pack(centroids, dropped=None):
 def assign(rows, origin, centroids, share, stats=True):
     """Labels, sums and counts of rows ((m,) n, d) less the origin, by the Packed centroids."""
     del stats  # the search makes them by the way
-    share = np.empty(0, rows.dtype) if share is None else share
+    share = share_of(share, rows)
     given = ((rows, 2), (origin, 1), (centroids.operand, 1), (centroids.bias, 1), (share, 1))
     batched = any(array.ndim > rank for array, rank in given)
-    x, origin, operand, bias, share = (
-        _plain(a) if a.ndim > r else _plain(a)[None] for a, r in given
-    )
+    x, origin, operand, bias, share = members_of(*given)
     m = max(a.shape[0] for a in (x, origin, operand, share))
     labels = np.empty((m, x.shape[1]), np.intp)
-    sums, counts = _zeros(m, centroids.k, x.shape[2])
+    sums, counts = zeros(m, centroids.k, x.shape[2])
     assignment.assign_rows(x, origin, operand, bias, share, labels, sums, counts)
-    sums, counts = _narrowed(rows, sums, counts)
+    sums, counts = narrowed(rows, sums, counts)
     return (labels, sums, counts) if batched else (labels[0], sums[0], counts[0])
 
 
 def segment_stats(rows, labels, k, weights):
-    """Weighted sums (k, d) and counts (k,) of the rows by label."""
-    sums, counts = _zeros(k, rows.shape[1])
-    origin = np.zeros(rows.shape[1], rows.dtype)
-    cpu.sum_rows(*_plain_all(rows, origin, labels, _share(weights, rows)), sums, counts)
-    return _narrowed(rows, sums, counts)
+    """Weighted sums ((m,) k, d) and counts ((m,) k) of the rows ((m,) n, d) by label ((m,) n)."""
+    given = (rows, 2), (labels, 1), (share_of(weights, rows), 1)
+    x, label, share = members_of(*given)
+    sums, counts = zeros(max(len(x), len(label), len(share)), k, rows.shape[-1])
+    members.sum_each(x, label, share, sums, counts)
+    sums, counts = narrowed(rows, sums, counts)
+    batched = any(array.ndim > rank for array, rank in given)
+    return (sums, counts) if batched else (sums[0], counts[0])
 
 
 def own_squares(rows, centroids, labels):
-    """`cpu.own_squares` of a block."""
-    squares = np.empty(rows.shape[0], rows.dtype)
-    cpu.own_squares(*_plain_all(rows, centroids, labels), squares)
+    """Squared distances ((m,) n) of the rows to the centroids ((m,) k, d) of their labels."""
+    squares = np.empty(labels.shape, rows.dtype)
+    members = members_of((rows, 2), (centroids, 2), (labels, 1), (squares, 1))
+    cpu.own_squares(*members)
     return squares
+
+
+def lead_each(rows, origin, share, still, steps, centroids, labels, counts):
+    """`members.lead_each`: the centroids, labels and counts that it comes to, and its steps."""
+    share = share_of(share, rows)
+    read = members_of((rows, 2), (origin, 1), (share, 1))
+    written = np.array(centroids), np.array(labels, np.intp), np.array(counts)
+    made = np.empty(centroids.shape[:1], np.intp)
+    most = max(1, LONG // (labels.size * prod(centroids.shape[1:])))
+    steps = np.minimum(steps, most)
+    members.lead_each(*read, *plain_all(still, steps), *written, made)
+    return *written, made
 
 
 def drift(centroids, previous, packed, slack):
     """`kmeans_fx._backend.drift.drift`, of the Packed centroids."""
     ways = np.zeros((3, packed.k), centroids.dtype)
     if previous is not None:
-        compiled_drift(*_plain_all(centroids, previous), *packed[:2], slack, ways)
+        compiled_drift(*plain_all(centroids, previous), *packed[:2], slack, ways)
     return ways
 
 
 def update_bounds(rows, *arguments):
     """`search.bounded_blocks` of rows of any layout."""
-    search.bounded_blocks(*_plain_all(rows), *arguments)
+    search.bounded_blocks(*plain_all(rows), *arguments)
 
 
 def shared_of(bounds, centroids):
     """What threads share that take the passes of a `kmeans_fx._backend.kernels.bounds.Bounds`."""
     packed, bias, _ = pack(centroids)
     return Shared(
-        x=_plain(bounds.x),
+        x=plain(bounds.x),
         origin=bounds.origin,
         share=bounds.share,
         labels=bounds.labels,
@@ -159,7 +184,7 @@ def candidates_of(rows, chosen):
     lanes = filled.reshape(groups, seeding.LANES, d).transpose(0, 2, 1)
     candidates = np.ascontiguousarray(lanes).reshape(-1), groups
     near = np.empty(chosen.shape[0], rows.dtype)
-    seeding.nearest_squares(_plain(chosen), *candidates, near)
+    seeding.nearest_squares(plain(chosen), *candidates, near)
     return candidates, near
 
 
@@ -167,8 +192,8 @@ def shared_rows(x, weights, reach, owner, closer, blocks, k, t):
     """What threads share in the passes of k-means++: of k rows, with t candidates a turn."""
     lanes = -(-t // seeding.LANES) * seeding.LANES
     return SharedRows(
-        x=_plain(x),
-        share=_plain(_share(weights, x)),
+        x=plain(x),
+        share=plain(share_of(weights, x)),
         reach=reach,
         owner=owner,
         closer=closer,
@@ -180,49 +205,25 @@ def shared_rows(x, weights, reach, owner, closer, blocks, k, t):
     )
 
 
+def sample_each(x, weights, draws):
+    """`member_seeding.sample_each`: the indices (m, k)."""
+    read = members_of((x, 2), (share_of(weights, x), 1), (draws, 3))
+    indices = np.empty((max(len(array) for array in read), draws.shape[-3]), np.intp)
+    member_seeding.sample_each(*read, indices)
+    return indices
+
+
 def gains(rows, candidates, share, lengths, reach, owner, near, closer):
     """`seeding.gains` of a block, with those of what fills up the candidates."""
     del lengths  # of rows less the first: for products
     packed, groups = candidates
     gain = np.zeros(groups * seeding.LANES)
-    share = _share(share, rows)
-    seeding.gains(*_plain_all(rows, packed, share, reach, owner, near, closer), gain)
+    share = share_of(share, rows)
+    seeding.gains(*plain_all(rows, packed, share, reach, owner, near, closer), gain)
     return gain
 
 
 def shrink_reach(rows, row, turn, trial, closer, reach, owner):
     """`seeding.shrink_reach` of a block for a trial: ``reach`` and ``owner`` are written over."""
     bit = 1 << trial % seeding.LANES
-    seeding.shrink_reach(*_plain_all(rows, row), turn, bit, closer, reach, owner)
-
-
-def _zeros(*shape):
-    """Sums (..., k, d) and counts (..., k) of many rows: in float64, for their digits."""
-    return np.zeros(shape), np.zeros(shape[:-1])
-
-
-def _narrowed(rows, sums, counts):
-    return sums.astype(rows.dtype), counts.astype(rows.dtype)
-
-
-def _share(weights, rows):
-    return np.empty(0, rows.dtype) if weights is None else weights
-
-
-def _plain_all(*arrays):
-    return tuple(_plain(array) for array in arrays)
-
-
-def _plain(array):
-    """Contiguous, and writable in name: Numba compiles once more for read-only arrays."""
-    array = np.ascontiguousarray(array)
-    return array if array.flags.writeable else np.asarray(_Opened(array))
-
-
-class _Opened:
-    """The memory of a read-only array, which no kernel writes to."""
-
-    def __init__(self, array):
-        self.array = array
-        interface = array.__array_interface__
-        self.__array_interface__ = {**interface, "data": (interface["data"][0], False)}
+    seeding.shrink_reach(*plain_all(rows, row), turn, bit, closer, reach, owner)

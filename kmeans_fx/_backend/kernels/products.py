@@ -96,7 +96,9 @@ def drift(centroids, previous, packed, slack):
 
 
 def own_squares(rows, centroids, labels):
-    """Squared distances (n,) of the rows to the centroids (k, d) of their labels."""
+    """Squared distances ((m,) n) of rows (n, d) to the centroids ((m,) k, d) of their labels."""
+    if labels.ndim > 1:
+        return np.stack([own_squares(rows, *each) for each in zip(centroids, labels, strict=True)])
     squares = np.empty(rows.shape[0], centroids.dtype)
     for here in tiles(rows.shape[0], rows.shape[1], 1):
         gap = taken("gap", centroids, labels[here])

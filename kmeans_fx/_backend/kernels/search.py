@@ -21,7 +21,7 @@ from kmeans_fx._backend.kernels.tiles import (
 )
 from kmeans_fx._backend.kernels.transpose import fill_tile
 
-__all__ = ["bounded_blocks"]
+__all__ = ["add_up", "bounded_blocks", "move"]
 
 # Rows whose bounds are read before any of them is searched.
 _ROWS = 256
@@ -131,19 +131,23 @@ def bounded_blocks(
             sums[b],
             counts[b],
         )
-        if anew:
-            sums[b], counts[b] = 0, 0
-            sum_rows(x[here], origin, labels[here], share[here], sums[b], counts[b])
-        elif share.shape[0]:
-            _weigh(labels[here], share[here], counts[b])
+        add_up(x[here], origin, labels[here], share[here], anew, sums[b], counts[b])
 
 
 @compiled
-def _weigh(labels, share, counts):
-    """The weight of every cluster: what subtraction leaves of one is never quite nothing."""
-    counts[:] = 0
-    for i in range(labels.shape[0]):
-        counts[labels[i]] += share[i]
+def add_up(x, origin, labels, share, anew, sums, counts):
+    """What is left to do for the sums and counts of rows of which some moved (`move`).
+
+    All rows are summed where it is done ``anew``. With weights they are always counted: what
+    subtraction leaves of a cluster is never quite nothing.
+    """
+    if anew:
+        sums[:], counts[:] = 0, 0
+        sum_rows(x, origin, labels, share, sums, counts)
+    elif share.shape[0]:
+        counts[:] = 0
+        for i in range(labels.shape[0]):
+            counts[labels[i]] += share[i]
 
 
 @compiled
@@ -204,7 +208,7 @@ def _bounded_rows(
                 scratch, x, origin, now, place, coming, packed, bias, largest, slack, upper, gap
             )
             label = scratch.label
-            moved += _move(
+            moved += move(
                 x, origin, now, place, label, labels, before, turns, turn, share, sums, counts
             )
         held -= first
@@ -231,7 +235,7 @@ def _settle(scratch, x, origin, held, place, coming, packed, bias, largest, slac
 
 
 @compiled
-def _move(x, origin, held, place, label, labels, before, turns, turn, share, sums, counts):
+def move(x, origin, held, place, label, labels, before, turns, turn, share, sums, counts):
     """The rows in ``place`` get their labels; those that are new leave one sum for another."""
     moved = 0
     for h in range(held):
