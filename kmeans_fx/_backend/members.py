@@ -54,23 +54,24 @@ class _Member:
     """An array whose batch is smaller than, or as large as, the whole batch."""
 
     def __init__(self, xp, array, lead, batch):
-        self.xp, self.shared = xp, not lead
-        if self.shared:
-            self.array = array
-            return
-        own = prod(lead)
-        self.array = xp.reshape(array, (own, *array.shape[len(lead) :]))
-        self.places = _places(lead, batch)
-        self.index = xp.asarray(self.places, device=device(array))
+        self.xp, self.shared, self.array = xp, not lead, array
+        self.whole = bool(lead) and prod(lead) == prod(batch)  # each in its place
+        if not self.shared:
+            self.array = xp.reshape(array, (prod(lead), *array.shape[len(lead) :]))
+        if not (self.shared or self.whole):
+            self.places = _places(lead, batch)
+            self.index = xp.asarray(self.places, device=device(array))
 
     def group(self, members):
-        if self.shared or members.shape[0] == self.array.shape[0] == len(self.places):
-            return self.array  # all of them, each in its place
+        if self.shared:
+            return self.array
         return self.xp.take(self.array, self.xp.take(self.index, members), axis=0)
 
     def one(self, member):
         if self.shared:
             return self.array
+        if self.whole:
+            return self.array[member, ...]
         # A Python int, where there is one, takes a view on every backend.
         place = self.places[member] if isinstance(member, int) else self.index[member]
         return self.array[place, ...]
@@ -90,14 +91,17 @@ def _run(xp, function, members, size, group):
         results = [function(*(m.one(i) for m in members)) for i in range(size)]
         return tuple(xp.stack(result) for result in zip(*results, strict=True))
 
-    def block(indices):
+    def block(indices, *cut):
+        blocks = iter(cut)
         if group == 1:
-            outputs = function(*(m.one(indices[0]) for m in members))
-            return tuple(output[None, ...] for output in outputs), ()
-        return function(*(m.group(indices) for m in members)), ()
+            one = (next(blocks)[0, ...] if m.whole else m.one(indices[0]) for m in members)
+            return tuple(output[None, ...] for output in function(*one)), ()
+        return function(*(next(blocks) if m.whole else m.group(indices) for m in members)), ()
 
+    # Those of which every member has its own are cut where they are: an index would copy them.
+    whole = [m.array for m in members if m.whole]
     array = next(m.array for m in members if not m.shared)
-    outputs, _ = map_blocks(block, (xp.arange(size, device=device(array)),), group)
+    outputs, _ = map_blocks(block, (xp.arange(size, device=device(array)), *whole), group)
     return outputs
 
 
