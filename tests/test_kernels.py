@@ -51,7 +51,7 @@ def portable(monkeypatch):
 def calls(monkeypatch):
     """The shapes of the blocks, or of all rows, that kernels were given."""
     seen = []
-    for name in ("assign", "shared_of", "update_bounds"):
+    for name in ("assign", "lead_alone", "shared_of", "update_bounds"):
         function = getattr(fused, name)
 
         def spy(given, *rest, function=function):
@@ -113,10 +113,12 @@ def test_bounds_lead_to_no_worse_a_fixed_point(empty, kind, n, d, k, seed):
 def test_iterations_that_run_ahead_are_those_of_the_step(dtype, empty, kind, n, d, k, seed):
     x = hard_rows(kind, n, d, seed).astype(dtype)
     start, most = x[: min(k, n)], 1 + seed % 6
-    ahead = lloyd(x, start, empty=empty, max_iter=most)
-    steps = lloyd(x, start, empty=empty, max_iter=most, history=True)  # a history needs every step
-    for one, other in zip(ahead[:5], steps[:5], strict=True):
-        np.testing.assert_array_equal(one, other)
+    options = {"empty": empty, "max_iter": most}
+    steps = lloyd(x, start, history=True, **options)  # a history needs every step
+    for algorithm in ("auto", "bounded"):  # transposed once, and by bounds
+        ahead = lloyd(x, start, algorithm=algorithm, **options)
+        for one, other in zip(ahead[:5], steps[:5], strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 @ON_NUMPY

@@ -42,9 +42,9 @@ def is_concrete(array):
 
         return not isinstance(array, Tracer)
     if is_torch_namespace(xp):
-        from torch import compiler
+        import torch
 
-        return not (compiler.is_compiling() or _in_functorch() or is_captured(array))
+        return not (torch.compiler.is_compiling() or _in_functorch() or is_captured(array))
     return True
 
 
@@ -64,13 +64,12 @@ def is_watched(tensors):
     first call imports the compiler, which takes seconds.
     """
     import torch
-    from torch.autograd import forward_ad
 
     return (
         torch.compiler.is_compiling()
         or torch.jit.is_tracing()
         or _in_functorch()
-        or forward_ad._current_level >= 0
+        or torch.autograd.forward_ad._current_level >= 0
         or torch._C._len_torch_dispatch_stack() > 0
         or any(type(tensor) is not torch.Tensor for tensor in tensors)
     )
@@ -87,12 +86,11 @@ def tracks_gradients(*arrays):
         return not all(is_concrete(array) for array in given)
     if is_torch_namespace(xp):
         import torch
-        from torch.autograd import forward_ad
 
         return (
             torch.compiler.is_compiling()
             or _in_functorch()
-            or forward_ad._current_level >= 0
+            or torch.autograd.forward_ad._current_level >= 0
             or (torch.is_grad_enabled() and any(array.requires_grad for array in given))
         )
     return False
@@ -158,6 +156,7 @@ def as_given(array):
 
 
 def _in_functorch():
-    from torch._C._functorch import peek_interpreter_stack
+    import torch
 
-    return peek_interpreter_stack() is not None
+    # Not ``from torch._C._functorch import``, which takes ten times as long.
+    return torch._C._functorch.peek_interpreter_stack() is not None

@@ -1,7 +1,7 @@
 """How rows find their centroids in a fit."""
 
 from kmeans_fx._backend.drift import relative_error
-from kmeans_fx._backend.kernels import bounds_for, fits_one_tile, kernels_for, tile_for
+from kmeans_fx._backend.kernels import are_few, bounds_for, fits_one_tile, kernels_for, tile_for
 from kmeans_fx._backend.namespace import (
     array_namespace,
     is_numpy_namespace,
@@ -34,7 +34,9 @@ def choose_partition(x, centroids, options):
     if small and options.algorithm != "bounded" and options.chunk_size is None:
         return TilePartition()
     if kernels_for(x, centroids.dtype, "update_bounds") is not None:
-        return FusedPartition(bounded=options.algorithm != "lloyd")
+        few = are_few(x, centroids.shape[0])
+        unbounded = "lloyd", "auto" if few else "lloyd"
+        return FusedPartition(bounded=options.algorithm not in unbounded)
     if options.algorithm == "lloyd":
         return partition
     if options.algorithm == "bounded":
@@ -111,6 +113,8 @@ class FusedPartition:
         kernels = kernels_for(x, centroids.dtype, "update_bounds")
         size, slack = space.kernel_rows(kernels, x, copied=False), relative_error(centroids)
         k = centroids.shape[0]
+        if are_few(x, k) and space.chunk_size is None:
+            size = x.shape[0]  # not to be shared
         return bounds_for(kernels, x, mapping, weights, space.origin, k, size, slack, self.bounded)
 
 

@@ -23,6 +23,7 @@ from kmeans_fx._backend.transform import tracks_gradients
 
 __all__ = [
     "allowed",
+    "are_few",
     "bounds_for",
     "enabled",
     "fits_one_tile",
@@ -141,8 +142,12 @@ def fits_one_tile(x, dtype, k):
     """Whether rows x (n, d) and k centroids are too few for anything but `one_tile`."""
     if not (is_numpy_namespace(array_namespace(x=x)) and x.ndim == 2 and _is_native(x, dtype)):
         return False
-    few = x.shape[0] <= _FEW_ROWS and prod(x.shape) * k <= _MOST_PRODUCTS
-    return few and not (pays(x) and enabled())
+    return are_few(x, k) and not (pays(x) and enabled())
+
+
+def are_few(x, k):
+    """Whether rows x (n, d) and k centroids make so short a pass that bounds would not pay."""
+    return x.shape[0] <= _FEW_ROWS and prod(x.shape) * k <= _MOST_PRODUCTS
 
 
 def tile_for(*arguments):

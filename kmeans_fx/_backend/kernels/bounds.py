@@ -13,10 +13,10 @@ import numpy as np
 from kmeans_fx._backend.pool import run_tasks, run_with_help
 from kmeans_fx._backend.threads import threads
 
-__all__ = ["LONG", "Bounds", "means_ahead"]
+__all__ = ["LONG", "REFRESH", "Bounds", "means_ahead"]
 
 # Sums are updated by the rows that moved, and made anew so often.
-_REFRESH = 32
+REFRESH = 32
 # Calls of a kernel for each thread: every one costs, and few leave threads waiting for the last.
 _TASKS = 2
 # In readings of a row's bounds: work that is done before another thread is awake.
@@ -53,7 +53,7 @@ class Bounds:
     def update(self, centroids):
         """A pass for centroids (k, d): its sums (k, d), counts (k,), and how many rows moved."""
         self.turn += 1
-        anew = self.turn % _REFRESH == 0
+        anew = self.turn % REFRESH == 0
         packed = self.kernels.pack(centroids)
         previous = self.centroids if self.gap.shape[0] else None
         drift = self.kernels.drift(centroids, previous, packed, self.slack)
@@ -102,9 +102,21 @@ class Bounds:
             How many rows did in the pass for the centroids; None if that is still to be made.
         """
         pays = self.labels.shape[0] * centroids.size <= LONG and self.x.flags.c_contiguous
-        if pays and self.mapping is None and hasattr(self.kernels, "lead"):
-            return self._ahead_in_one(centroids, still, steps)
-        return means_ahead(self, centroids, still, steps)
+        if not (pays and self.mapping is None and hasattr(self.kernels, "lead")):
+            return means_ahead(self, centroids, still, steps)
+        alone = self.gap.shape[0] == 0 and self.tally.shape[0] == 1
+        return (self._ahead_alone if alone else self._ahead_in_one)(centroids, still, steps)
+
+    def _ahead_alone(self, centroids, still, steps):
+        """`ahead` on this thread, with rows that are transposed once."""
+        centroids, counts = np.array(centroids), np.zeros(len(centroids))
+        steps = min(steps, max(1, LONG // (self.labels.shape[0] * centroids.size)))
+        lead = self.kernels.lead_alone
+        made, moved = lead(self, still, steps, centroids, counts)
+        self.centroids = centroids
+        self.turn += made + (moved >= 0)
+        counts = counts.astype(self.origin.dtype) if made else None
+        return centroids, counts, made, moved if moved >= 0 else None
 
     def _ahead_in_one(self, centroids, still, steps):
         """`ahead` in few calls of compiled code."""
@@ -116,7 +128,7 @@ class Bounds:
             turn, most = self.turn + 1, steps - made
             try:
                 return kernels.lead(
-                    shared, self.size, self.slack, turn, _REFRESH, most, still, LONG
+                    shared, self.size, self.slack, turn, REFRESH, most, still, LONG
                 )
             finally:
                 kernels.dismiss(shared.board)

@@ -36,6 +36,7 @@ __all__ = [
     "gains",
     "gains_of_all",
     "lead",
+    "lead_alone",
     "lead_each",
     "own_squares",
     "pack",
@@ -117,6 +118,25 @@ def own_squares(rows, centroids, labels):
     members = members_of((rows, 2), (centroids, 2), (labels, 1), (squares, 1))
     cpu.own_squares(*members)
     return squares
+
+
+def lead_alone(bounds, still, steps, centroids, counts):
+    """`members.lead_alone` of a `kmeans_fx._backend.kernels.bounds.Bounds`."""
+    return members.lead_alone(
+        plain(bounds.x),
+        bounds.origin,
+        bounds.share,
+        still,
+        bounds.turn + 1,
+        steps,
+        centroids,
+        bounds.labels,
+        counts,
+        bounds.before,
+        bounds.turns,
+        bounds.sums,
+        bounds.weights[0],
+    )
 
 
 def lead_each(rows, origin, share, still, steps, centroids, labels, counts):

@@ -1,13 +1,16 @@
-"""Small problems, one after the other on one thread of a CPU, compiled by Numba.
+"""Small problems, alone or one after the other, on one thread of a CPU: compiled by Numba.
 
-Of every array that is read there may be one for all members. ``share`` is empty where there
-are no weights.
+The rows of each are transposed once, and stay in the cache.
+
+Of every array (m, ...) that is read there may be one for all members. ``share`` is empty where
+there are no weights.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from kmeans_fx._backend.kernels.bounds import REFRESH
 from kmeans_fx._backend.kernels.compiled import compiled, with_scratch
 from kmeans_fx._backend.kernels.cpu import pack, sum_rows
 from kmeans_fx._backend.kernels.means import goes_on, move_to_means, way_to_means
@@ -16,11 +19,7 @@ from kmeans_fx._backend.kernels.search import add_up, move
 from kmeans_fx._backend.kernels.tiles import nearest_of_tile
 from kmeans_fx._backend.kernels.transpose import fill_tile
 
-__all__ = ["lead_each", "sum_each"]
-
-# Sums are updated by the rows that moved, and made anew so often.
-_REFRESH = 32
-
+__all__ = ["lead_alone", "lead_each", "sum_each"]
 
 @with_scratch
 def sum_each(x, labels, share, sums, counts):
@@ -43,87 +42,116 @@ class _Scratch(NamedTuple):
     Attributes
     ----------
     tiles : (t, d, s)
-        Its rows, which are transposed once.
+        Its rows.
     place : (t, s)
-        Which rows those are.
+        Which rows those are; the last tile is filled up.
     label : (s,)
-    before, turns : (n,)
-        The label of a row before it moved last, and the turn in which it did.
     packed, bias
         Those of a `kmeans_fx._backend.kernels.fused.Packed`.
-    sums, counts : (k, d), (k,)
+    before, turns : (n,)
+        The label of a row before it moved last, and the turn in which it did.
+    change, sums, weights : (k, d), (k, d), (k,)
+        By how much the last pass changed the sums; those of all rows.
     """
 
     tiles: Any
     place: Any
     label: Any
-    before: Any
-    turns: Any
     packed: Any
     bias: Any
+    before: Any
+    turns: Any
+    change: Any
     sums: Any
-    counts: Any
+    weights: Any
 
 
 @with_scratch
 def lead_each(x, origin, share, still, steps, centroids, labels, counts, made):
-    """`kmeans_fx._backend.kernels.ahead.lead` for every member of (m, n, d).
+    """`lead_alone` for every member of (m, n, d), beginning with turn 0.
 
     Parameters
     ----------
-    still : (m,)
-    steps : (m,)
-        How many iterations there may be.
-    centroids : (m, k, d), relative to the origin; written over
-    labels, counts : (m, n), (m, k); written over
-        Of the assignment that gave the centroids, if there was one: else they are left alone.
+    still, steps : (m,)
+    centroids, labels, counts : (m, k, d), (m, n), (m, k); written over
+        The labels become those that gave the centroids, not those of the pass that ended it.
     made : (m,), written over
-        How many iterations there were.
     """
-    n, d = x.shape[1:]
-    k, size = centroids.shape[1], 3 * width(x)
-    scratch = _Scratch(
-        np.zeros((-(-n // size), d, size), x.dtype),
-        np.zeros((-(-n // size), size), np.uintp),
-        np.zeros(size, np.int32),
-        np.zeros(n, np.int32),
-        np.zeros(n, np.int32),
-        np.zeros(-(-k // 8) * 8 * d, x.dtype),
-        np.full(-(-k // 4) * 4, np.inf, x.dtype),
-        np.zeros((k, d)),
-        np.zeros(k),
-    )
-    for h in range(scratch.place.size):
-        scratch.place[h // size, h % size] = min(h, n - 1)
+    n, k, d = x.shape[1], *centroids.shape[1:]
+    before, turns = np.zeros(n, np.int32), np.zeros(n, np.int32)
+    scratch = _scratch_for(x[0], k, before, turns, np.zeros((k, d)), np.zeros(k))
     for member in range(centroids.shape[0]):
-        made[member] = _lead(
+        turns[:] = -1
+        made[member], moved = _lead(
             scratch,
             x[member % x.shape[0]],
             origin[member % origin.shape[0]],
             share[member % share.shape[0]],
             still[member],
+            0,
             steps[member],
             centroids[member],
             labels[member],
             counts[member],
         )
+        for i in range(n):
+            back = moved >= 0 and turns[i] == made[member]
+            labels[member, i] = before[i] if back else labels[member, i]
+
+
+@with_scratch
+def lead_alone(
+    x, origin, share, still, turn, steps, centroids, labels, counts, before, turns, sums, weights
+):
+    """What `kmeans_fx._backend.kernels.ahead.lead` does, in passes over all rows (n, d).
+
+    Parameters
+    ----------
+    centroids : (k, d), relative to the origin; written over
+    labels, before, turns, sums, weights
+        Of a `kmeans_fx._backend.kernels.bounds.Bounds` without bounds, of one block.
+    counts : (k,), written over
+        Those of the last iteration, if there was one.
+    """
+    scratch = _scratch_for(x, centroids.shape[0], before, turns, sums, weights)
+    return _lead(scratch, x, origin, share, still, turn, steps, centroids, labels, counts)
+
+
+@with_scratch
+def _scratch_for(x, k, before, turns, sums, weights):
+    (n, d), size = x.shape, 3 * width(x)
+    tiles = -(-n // size)
+    place = np.zeros((tiles, size), np.uintp)
+    for h in range(place.size):
+        place[h // size, h % size] = min(h, n - 1)
+    return _Scratch(
+        np.zeros((tiles, d, size), x.dtype),
+        place,
+        np.zeros(size, np.int32),
+        np.zeros(-(-k // 8) * 8 * d, x.dtype),
+        np.full(-(-k // 4) * 4, np.inf, x.dtype),
+        before,
+        turns,
+        np.zeros((k, d)),
+        sums,
+        weights,
+    )
 
 
 @compiled
-def _lead(scratch, x, origin, share, still, steps, centroids, labels, counts):
+def _lead(scratch, x, origin, share, still, turn, steps, centroids, labels, counts):
+    sums, weights = scratch.sums, scratch.weights
     if steps > 0:
         _fill(scratch, x, origin)
-    for turn in range(steps):
+    for step in range(steps):
         pack(centroids, scratch.packed, scratch.bias)
-        moved = _find(scratch, x, origin, share, labels, turn)
-        if not goes_on(moved, way_to_means(scratch.sums, scratch.counts, centroids), still):
-            for i in range(labels.shape[0]):
-                labels[i] = scratch.before[i] if scratch.turns[i] == turn else labels[i]
-            return turn
-        move_to_means(scratch.sums, scratch.counts, centroids)
+        moved = _pass(scratch, x, origin, share, labels, turn + step)
+        if not goes_on(moved, way_to_means(sums, weights, centroids), still):
+            return step, moved
+        move_to_means(sums, weights, centroids)
         for j in range(counts.shape[0]):
-            counts[j] = scratch.counts[j]
-    return steps
+            counts[j] = weights[j]
+    return steps, -1
 
 
 @compiled
@@ -131,20 +159,23 @@ def _fill(scratch, x, origin):
     tiles, place, size = scratch.tiles, scratch.place, scratch.label.shape[0]
     for t in range(tiles.shape[0]):
         fill_tile(x, origin, place[t], min(size, x.shape[0] - t * size), tiles[t])
-    for i in range(x.shape[0]):
-        scratch.turns[i] = -1
 
 
 @compiled
-def _find(scratch, x, origin, share, labels, turn):
-    """A pass: how many rows moved."""
-    tiles, place, label, before, turns, packed, bias, sums, counts = scratch
+def _pass(scratch, x, origin, share, labels, turn):
+    """Labels, sums and weights are brought up to date; returns how many rows moved."""
+    tiles, place, label, packed, bias, before, turns, change, sums, weights = scratch
     moved, d, w = 0, x.shape[1], width(x)
+    change[:] = 0
     for t in range(tiles.shape[0]):
         flat, held = tiles[t].reshape(tiles[t].size), min(3 * w, x.shape[0] - 3 * w * t)
         nearest_of_tile(flat, packed, bias, d, w, label, x, place[t, :0])
         moved += move(
-            x, origin, held, place[t], label, labels, before, turns, turn, share, sums, counts
+            x, origin, held, place[t], label, labels, before, turns, turn, share, change, weights
         )
-    add_up(x, origin, labels, share, turn % _REFRESH == 0, sums, counts)
+    anew = turn % REFRESH == 0
+    add_up(x, origin, labels, share, anew, change, weights)
+    for j in range(sums.shape[0]):
+        for f in range(d):
+            sums[j, f] = change[j, f] + (0.0 if anew else sums[j, f])
     return moved
