@@ -34,9 +34,8 @@ def choose_partition(x, centroids, options):
     if small and options.algorithm != "bounded" and options.chunk_size is None:
         return TilePartition()
     if kernels_for(x, centroids.dtype, "update_bounds") is not None:
-        few = are_few(x, centroids.shape[0])
-        unbounded = "lloyd", "auto" if few else "lloyd"
-        return FusedPartition(bounded=options.algorithm not in unbounded)
+        pays = options.algorithm == "auto" and not are_few(x, centroids.shape[0])
+        return FusedPartition(bounded=pays or options.algorithm == "bounded")
     if options.algorithm == "lloyd":
         return partition
     if options.algorithm == "bounded":

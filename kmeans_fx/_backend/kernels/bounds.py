@@ -127,9 +127,7 @@ class Bounds:
         def lead():
             turn, most = self.turn + 1, steps - made
             try:
-                return kernels.lead(
-                    shared, self.size, self.slack, turn, REFRESH, most, still, LONG
-                )
+                return kernels.lead(shared, self.size, self.slack, turn, REFRESH, most, still, LONG)
             finally:
                 kernels.dismiss(shared.board)
 

@@ -5,7 +5,15 @@
 
 from kmeans_fx._backend.kernels.compiled import compiled
 
-__all__ = ["own_squares", "pack", "pack_each", "square_between", "sum_rows", "weight_of"]
+__all__ = [
+    "own_squares",
+    "pack",
+    "pack_each",
+    "square_between",
+    "sum_each",
+    "sum_rows",
+    "weight_of",
+]
 
 
 @compiled
@@ -39,6 +47,20 @@ def sum_rows(rows, origin, labels, share, sums, counts):
         counts[own] += weight
         for f in range(rows.shape[1]):
             sums[own, f] += weight * (rows[i, f] - origin[f])
+
+
+@compiled
+def sum_each(rows, origin, labels, share, sums, counts):
+    """`sum_rows` of every member of a batch, of which some arrays may be one for all."""
+    for member in range(sums.shape[0]):
+        sum_rows(
+            rows[member % rows.shape[0]],
+            origin,
+            labels[member % labels.shape[0]],
+            share[member % share.shape[0]],
+            sums[member],
+            counts[member],
+        )
 
 
 @compiled

@@ -106,7 +106,7 @@ def segment_stats(rows, labels, k, weights):
     given = (rows, 2), (labels, 1), (share_of(weights, rows), 1)
     x, label, share = members_of(*given)
     sums, counts = zeros(max(len(x), len(label), len(share)), k, rows.shape[-1])
-    members.sum_each(x, label, share, sums, counts)
+    cpu.sum_each(x, np.zeros(x.shape[-1], x.dtype), label, share, sums, counts)
     sums, counts = narrowed(rows, sums, counts)
     batched = any(array.ndim > rank for array, rank in given)
     return (sums, counts) if batched else (sums[0], counts[0])
@@ -115,8 +115,7 @@ def segment_stats(rows, labels, k, weights):
 def own_squares(rows, centroids, labels):
     """Squared distances ((m,) n) of the rows to the centroids ((m,) k, d) of their labels."""
     squares = np.empty(labels.shape, rows.dtype)
-    members = members_of((rows, 2), (centroids, 2), (labels, 1), (squares, 1))
-    cpu.own_squares(*members)
+    cpu.own_squares(*members_of((rows, 2), (centroids, 2), (labels, 1), (squares, 1)))
     return squares
 
 

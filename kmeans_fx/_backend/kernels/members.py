@@ -12,28 +12,14 @@ import numpy as np
 
 from kmeans_fx._backend.kernels.bounds import REFRESH
 from kmeans_fx._backend.kernels.compiled import compiled, with_scratch
-from kmeans_fx._backend.kernels.cpu import pack, sum_rows
+from kmeans_fx._backend.kernels.cpu import pack
 from kmeans_fx._backend.kernels.means import goes_on, move_to_means, way_to_means
 from kmeans_fx._backend.kernels.registers import width
 from kmeans_fx._backend.kernels.search import add_up, move
 from kmeans_fx._backend.kernels.tiles import nearest_of_tile
 from kmeans_fx._backend.kernels.transpose import fill_tile
 
-__all__ = ["lead_alone", "lead_each", "sum_each"]
-
-@with_scratch
-def sum_each(x, labels, share, sums, counts):
-    """Adds the weighted rows (m, n, d) to the sums (m, k, d) and counts (m, k) of their labels."""
-    nothing = np.zeros(x.shape[2], x.dtype)
-    for member in range(sums.shape[0]):
-        sum_rows(
-            x[member % x.shape[0]],
-            nothing,
-            labels[member % labels.shape[0]],
-            share[member % share.shape[0]],
-            sums[member],
-            counts[member],
-        )
+__all__ = ["lead_alone", "lead_each"]
 
 
 class _Scratch(NamedTuple):
