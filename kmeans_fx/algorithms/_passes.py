@@ -145,7 +145,7 @@ class MembersPartition:
         """The state with every member that runs as far on as in `FusedPartition.ahead`."""
         xp = array_namespace(x=x)
         left = options.max_iter - state.n_iter
-        *found, made = self.kernels.lead_each(
+        centroids, labels, counts, made = self.kernels.lead_each(
             space.mapping(x)(x),
             space.origin,
             weights,
@@ -155,7 +155,7 @@ class MembersPartition:
             state.labels,
             state.counts,
         )
-        return _later(state, *found, made, options)
+        return _later(state, centroids, labels, counts, made, options)
 
 
 def _later(state, centroids, labels, counts, made, options):

@@ -111,12 +111,10 @@ class Bounds:
         """`ahead` on this thread, with rows that are transposed once."""
         centroids, counts = np.array(centroids), np.zeros(len(centroids))
         steps = min(steps, max(1, LONG // (self.labels.shape[0] * centroids.size)))
-        lead = self.kernels.lead_alone
-        made, moved = lead(self, still, steps, centroids, counts)
+        made, moved = self.kernels.lead_alone(self, still, steps, centroids, counts)
         self.centroids = centroids
         self.turn += made + (moved >= 0)
-        counts = counts.astype(self.origin.dtype) if made else None
-        return centroids, counts, made, moved if moved >= 0 else None
+        return self._led(centroids, counts, made, moved)
 
     def _ahead_in_one(self, centroids, still, steps):
         """`ahead` in few calls of compiled code."""
@@ -137,8 +135,12 @@ class Bounds:
             made, calls = made + more, calls + 1
             self.turn += more + (moved >= 0)
         self.centroids = shared.centroids if moved >= 0 else shared.previous
-        counts = shared.counts[0].astype(self.origin.dtype) if made else None
-        return shared.centroids, counts, made, moved if moved >= 0 else None
+        return self._led(shared.centroids, shared.counts[0], made, moved)
+
+    def _led(self, centroids, counts, made, moved):
+        """What `ahead` returns, of what compiled code does."""
+        counts = counts.astype(self.origin.dtype) if made else None
+        return centroids, counts, made, moved if moved >= 0 else None
 
     def _workers(self):
         """How many threads a pass is worth, if as many rows fail their bounds as in the last."""

@@ -63,7 +63,7 @@ def lead_each(x, origin, share, still, steps, centroids, labels, counts, made):
         The labels become those that gave the centroids, not those of the pass that ended it.
     made : (m,), written over
     """
-    n, k, d = x.shape[1], *centroids.shape[1:]
+    n, (k, d) = x.shape[1], centroids.shape[1:]
     before, turns = np.zeros(n, np.int32), np.zeros(n, np.int32)
     scratch = _scratch_for(x[0], k, before, turns, np.zeros((k, d)), np.zeros(k))
     for member in range(centroids.shape[0]):
