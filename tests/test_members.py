@@ -1,13 +1,14 @@
 """Batches of small problems: compiled kernels bring every member to its end by itself."""
 
 import importlib
+import itertools
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmeans_fx import CONVERGED, MAX_ITER, kmeans, kmeans_plusplus, lloyd
+from kmeans_fx import CONVERGED, MAX_ITER, cluster_stats, kmeans, kmeans_plusplus, lloyd
 from kmeans_fx._backend import kernels
 from tests.parameters import HARD_KINDS, hard_rows
 
@@ -188,6 +189,24 @@ def test_products_find_distances_of_restarts(monkeypatch, portable):
     plain = portable(lambda: lloyd(x, start))
     monkeypatch.setattr(kernels, "_has_numba", lambda: False)
     np.testing.assert_allclose(lloyd(x, start).inertia, plain.inertia)
+
+
+@ON_NUMPY
+@pytest.mark.parametrize("lead", [(), (4,), (2, 2)])
+def test_statistics_of_batches(portable, lead):
+    rng = np.random.default_rng(9)
+    x, labels, weights = rng.normal(size=(100, 3)), rng.integers(5, size=100), rng.uniform(size=100)
+    for which, front in itertools.product(range(3), {lead, lead[:1], lead[-1:]}):
+        given = [x, labels, weights]
+        given[which] = np.broadcast_to(given[which], (*front, *given[which].shape))
+        if front != lead:
+            given[which - 1] = np.broadcast_to(given[which - 1], (*lead, *given[which - 1].shape))
+
+        def stats(given=given):
+            return cluster_stats(given[0], given[1], 5, weights=given[2])
+
+        for one, other in zip(stats(), portable(stats), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-12)
 
 
 # ---- k-means++

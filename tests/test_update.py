@@ -67,6 +67,27 @@ def test_equals_loops(xp, asarray, to_numpy, dtype, tol, weighted):
     np.testing.assert_allclose(float(stats.inertia), weights @ distances, rtol=10 * tol(dtype))
 
 
+@pytest.mark.parametrize("batched", ["x", "labels", "weights", "all"])
+@pytest.mark.parametrize("lead", [(3,), (2, 3)])
+def test_a_batch_is_its_members_whatever_they_share(xp, asarray, to_numpy, lead, batched):
+    x, labels, _, weights = problem()
+    arrays = {"x": x, "labels": labels, "weights": weights}
+    for name, array in arrays.items():
+        if batched in (name, "all"):
+            shift = np.arange(6)[: np.prod(lead)].reshape(*lead, *(1,) * array.ndim)
+            arrays[name] = (array + shift) % K if name == "labels" else array + shift
+    given = {name: asarray(xp, array) for name, array in arrays.items()}
+    batch = cluster_stats(given["x"], given["labels"], K, weights=given["weights"])
+    assert batch.counts.shape == (*lead, K)
+    for member in np.ndindex(lead):
+        one = {n: a[member] if batched in (n, "all") else a for n, a in arrays.items()}
+        share = one["weights"][:, None] * one["x"]
+        want = np.stack([share[one["labels"] == j].sum(0) for j in range(K)])
+        np.testing.assert_allclose(to_numpy(batch.sums)[member], want, rtol=1e-5, atol=1e-4)
+        counts = np.bincount(one["labels"], one["weights"], K)
+        np.testing.assert_allclose(to_numpy(batch.counts)[member], counts)
+
+
 def test_without_distances_the_inertia_is_zero(xp, asarray):
     x, labels, _, _ = problem()
     assert float(cluster_stats(asarray(xp, x), asarray(xp, labels), K).inertia) == 0

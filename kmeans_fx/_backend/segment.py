@@ -125,11 +125,14 @@ def _batched(xp, values, labels, k):
 
 
 def segment_stats(rows, labels, k, weights=None):
-    """Weighted sums (..., k, d) and counts (..., k) of the rows by label."""
+    """Weighted sums (..., k, d) and counts (..., k) of the rows (..., n, d) by label (..., n)."""
     xp = array_namespace(rows=rows, labels=labels)
-    if labels.ndim > 1:
-        rows = xp.broadcast_to(rows, (*labels.shape, rows.shape[-1]))
-    if weights is not None:
+    ranks = (rows, 2), (labels, 1), (weights, 1)
+    batch = broadcast_shapes(*(a.shape[: a.ndim - r] for a, r in ranks if a is not None))
+    if batch:
+        rows = xp.broadcast_to(rows, (*batch, *rows.shape[-2:]))
+        labels = xp.broadcast_to(labels, (*batch, *labels.shape[-1:]))
+    if batch and weights is not None:
         weights = xp.broadcast_to(weights, labels.shape)
     kernels = kernels_for(rows, rows.dtype, "segment_stats")
     if kernels is not None and not tracks_gradients(rows, weights):

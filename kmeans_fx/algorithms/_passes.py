@@ -161,8 +161,9 @@ class MembersPartition:
 def _later(state, centroids, labels, counts, made, options):
     """The state after so many iterations more."""
     n_iter = state.n_iter + made
-    last = array_namespace(n_iter=n_iter).full_like(n_iter, MAX_ITER)
-    status = array_namespace(n_iter=n_iter).where(n_iter >= options.max_iter, last, state.status)
+    xp = array_namespace(n_iter=n_iter)
+    last = xp.full_like(n_iter, MAX_ITER)
+    status = xp.where(n_iter >= options.max_iter, last, state.status)
     return state._replace(
         centroids=centroids, labels=labels, counts=counts, n_iter=n_iter, status=status
     )

@@ -102,14 +102,14 @@ def assign(rows, origin, centroids, share, stats=True):
 
 
 def segment_stats(rows, labels, k, weights):
-    """Weighted sums ((m,) k, d) and counts ((m,) k) of the rows ((m,) n, d) by label ((m,) n)."""
+    """Weighted sums (..., k, d) and counts (..., k) of the rows (..., n, d) by label (..., n)."""
     given = (rows, 2), (labels, 1), (share_of(weights, rows), 1)
+    batch = np.broadcast_shapes(*(a.shape[: a.ndim - rank] for a, rank in given))
     x, label, share = members_of(*given)
-    sums, counts = zeros(max(len(x), len(label), len(share)), k, rows.shape[-1])
+    sums, counts = zeros(prod(batch), k, rows.shape[-1])
     cpu.sum_each(x, np.zeros(x.shape[-1], x.dtype), label, share, sums, counts)
     sums, counts = narrowed(rows, sums, counts)
-    batched = any(array.ndim > rank for array, rank in given)
-    return (sums, counts) if batched else (sums[0], counts[0])
+    return sums.reshape(*batch, *sums.shape[1:]), counts.reshape(*batch, k)
 
 
 def own_squares(rows, centroids, labels):

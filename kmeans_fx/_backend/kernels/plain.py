@@ -1,5 +1,7 @@
 """Arrays as compiled loops take them, and those of their results."""
 
+from math import prod
+
 import numpy as np
 
 __all__ = ["members_of", "narrowed", "plain", "plain_all", "share_of", "zeros"]
@@ -32,8 +34,20 @@ def plain(array):
 
 
 def members_of(*given):
-    """`plain` of arrays as members, (m, ...). With each goes the rank of a single one."""
-    return tuple(plain(a) if a.ndim > rank else plain(a)[None] for a, rank in given)
+    """`plain` of arrays (..., core) as members (m, core), or as one for all: (1, core).
+
+    With each goes the rank of its core. Of more than one leading dimension those of all are one.
+    """
+    leads = [a.shape[: a.ndim - rank] for a, rank in given]
+    batch = np.broadcast_shapes(*leads) if max(map(len, leads)) > 1 else None
+
+    def member(array, lead):
+        core = array.shape[len(lead) :]
+        if lead and batch is not None:
+            array, lead = np.broadcast_to(array, (*batch, *core)), batch
+        return plain(array).reshape(prod(lead), *core)
+
+    return tuple(member(a, lead) for (a, _), lead in zip(given, leads, strict=True))
 
 
 class _Opened:
