@@ -10,7 +10,7 @@ from kmeans_fx._backend.namespace import (
 )
 from kmeans_fx._partition import Partition, own_distances, partition
 from kmeans_fx.algorithms.bounded import PATIENCE, BoundedPartition
-from kmeans_fx.converge import MAX_ITER, RUNNING
+from kmeans_fx.converge import CONVERGED, MAX_ITER, RUNNING
 from kmeans_fx.distances import as_metric, identity
 from kmeans_fx.update import ClusterStats, weighted_sum
 
@@ -106,7 +106,8 @@ class FusedPartition:
             self.moved, self.found = moved, (centroids, part)
             labels = bounds.labels_before()
         counts = state.counts if counts is None else counts
-        return _later(state, centroids, labels, counts, made, options)
+        state = _later(state, centroids, labels, counts, made, options)
+        return _ended(state, state.status == RUNNING) if moved == 0 else state
 
     def _begin(self, x, mapping, weights, space, centroids):
         kernels = kernels_for(x, centroids.dtype, "update_bounds")
@@ -145,7 +146,7 @@ class MembersPartition:
         """The state with every member that runs as far on as in `FusedPartition.ahead`."""
         xp = array_namespace(x=x)
         left = options.max_iter - state.n_iter
-        centroids, labels, counts, made = self.kernels.lead_each(
+        centroids, labels, counts, made, moved = self.kernels.lead_each(
             space.mapping(x)(x),
             space.origin,
             weights,
@@ -155,15 +156,30 @@ class MembersPartition:
             state.labels,
             state.counts,
         )
-        return _later(state, centroids, labels, counts, made, options)
+        state = _later(state, centroids, labels, counts, made, options)
+        return _ended(state, moved == 0)
 
 
 def _later(state, centroids, labels, counts, made, options):
     """The state after so many iterations more."""
-    n_iter = state.n_iter + made
-    xp = array_namespace(n_iter=n_iter)
+    xp, n_iter = array_namespace(centroids=centroids), state.n_iter + made
     last = xp.full_like(n_iter, MAX_ITER)
     status = xp.where(n_iter >= options.max_iter, last, state.status)
     return state._replace(
         centroids=centroids, labels=labels, counts=counts, n_iter=n_iter, status=status
+    )
+
+
+def _ended(state, still):
+    """The state after the iteration in which no row moves, for those of which that is known.
+
+    Every rule ends there. Only an empty cluster may yet be filled.
+    """
+    xp = array_namespace(centroids=state.centroids)
+    still = still & xp.all(state.counts > 0, axis=-1)
+    return state._replace(
+        shift=xp.where(still, xp.zeros_like(state.shift), state.shift),
+        changed=xp.where(still, xp.zeros_like(state.changed), state.changed),
+        n_iter=state.n_iter + still,
+        status=xp.where(still, xp.full_like(state.status, CONVERGED), state.status),
     )

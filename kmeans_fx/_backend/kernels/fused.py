@@ -139,15 +139,15 @@ def lead_alone(bounds, still, steps, centroids, counts):
 
 
 def lead_each(rows, origin, share, still, steps, centroids, labels, counts):
-    """`members.lead_each`: the centroids, labels and counts that it comes to, and its steps."""
+    """`members.lead_each`: the centroids, labels and counts, and what it says of its steps."""
     share = share_of(share, rows)
     read = members_of((rows, 2), (origin, 1), (share, 1))
     written = np.array(centroids), np.array(labels, np.intp), np.array(counts)
-    made = np.empty(centroids.shape[:1], np.intp)
+    made, moved = np.empty((2, *centroids.shape[:1]), np.intp)
     most = max(1, LONG // (labels.size * prod(centroids.shape[1:])))
     steps = np.minimum(steps, most)
-    members.lead_each(*read, *plain_all(still, steps), *written, made)
-    return *written, made
+    members.lead_each(*read, *plain_all(still, steps), *written, made, moved)
+    return *written, made, moved
 
 
 def drift(centroids, previous, packed, slack):

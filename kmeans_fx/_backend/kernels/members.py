@@ -53,7 +53,7 @@ class _Scratch(NamedTuple):
 
 
 @with_scratch
-def lead_each(x, origin, share, still, steps, centroids, labels, counts, made):
+def lead_each(x, origin, share, still, steps, centroids, labels, counts, made, moved):
     """`lead_alone` for every member of (m, n, d), beginning with turn 0.
 
     Parameters
@@ -61,14 +61,14 @@ def lead_each(x, origin, share, still, steps, centroids, labels, counts, made):
     still, steps : (m,)
     centroids, labels, counts : (m, k, d), (m, n), (m, k); written over
         The labels become those that gave the centroids, not those of the pass that ended it.
-    made : (m,), written over
+    made, moved : (m,), written over
     """
     n, (k, d) = x.shape[1], centroids.shape[1:]
     before, turns = np.zeros(n, np.int32), np.zeros(n, np.int32)
     scratch = _scratch_for(x[0], k, before, turns, np.zeros((k, d)), np.zeros(k))
     for member in range(centroids.shape[0]):
         turns[:] = -1
-        made[member], moved = _lead(
+        made[member], moved[member] = _lead(
             scratch,
             x[member % x.shape[0]],
             origin[member % origin.shape[0]],
@@ -81,7 +81,7 @@ def lead_each(x, origin, share, still, steps, centroids, labels, counts, made):
             counts[member],
         )
         for i in range(n):
-            back = moved >= 0 and turns[i] == made[member]
+            back = moved[member] >= 0 and turns[i] == made[member]
             labels[member, i] = before[i] if back else labels[member, i]
 
 
