@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kmeans_fx import assign, kmeans, lloyd
-from kmeans_fx._backend import kernels
+from kmeans_fx._backend import host, kernels
 from kmeans_fx._backend.kernels import bounds
 from kmeans_fx._partition import centred_space, own_distances, partition
 from kmeans_fx.algorithms._passes import FusedPartition
@@ -155,7 +155,7 @@ _BEFORE_A_WALL = """
 import ctypes, mmap
 import numpy as np
 from kmeans_fx import assign, lloyd
-from kmeans_fx._backend import kernels
+from kmeans_fx._backend import host, kernels
 
 kernels._FEW_NUMBERS, size = 0, 128 * mmap.PAGESIZE
 room = mmap.mmap(-1, 2 * size)
@@ -349,6 +349,23 @@ def test_half_precision_is_widened(calls):
     assert calls
     assert result.centroids.dtype == np.float16
     assert result.inertia.dtype == np.float32
+
+
+@pytest.mark.backend("jax")
+@pytest.mark.parametrize(
+    ("n", "d", "k", "much"),
+    [
+        (1_797, 64, 10, False),
+        (10_000, 16, 32, True),
+        (100_000, 2, 32, True),
+        (20_000, 4, 3, False),
+        (70_000, 4, 2, True),
+        (5_000, 4, 100, False),  # too few numbers for any kernel
+    ],
+)
+def test_xla_hands_over_what_is_much(monkeypatch, n, d, k, much):
+    monkeypatch.setattr(kernels, "_FEW_NUMBERS", 1 << 16)
+    assert host.pays_from_xla(np.zeros((n, d), np.float32), k) == much
 
 
 @pytest.mark.backend("jax")

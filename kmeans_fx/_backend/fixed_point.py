@@ -161,8 +161,8 @@ def run_on_host(name, present, options, given):
     """The outputs by NumPy where it is the faster one, else None."""
     if not (_suits_numpy(name, options, given) and is_on_host(given)):
         return None
-    cores = [core for core, there in zip(_cores(name), present, strict=True) if there]
-    return from_numpy(in_the_open(name, present, options, to_numpy(given, cores)), given[0])
+    views = to_numpy(given, _present_cores(name, present))
+    return from_numpy(in_the_open(name, present, options, views), given[0])
 
 
 def _suits_numpy(name, options, given):
@@ -173,6 +173,11 @@ def _suits_numpy(name, options, given):
 
 def _cores(name):
     return [core for core, _ in _PROGRAMS[name].inputs]
+
+
+def _present_cores(name, present):
+    """The core shapes of the arrays that are given."""
+    return [core for core, there in zip(_cores(name), present, strict=True) if there]
 
 
 def in_the_open(name, present, options, given):
@@ -195,9 +200,8 @@ def _call_given(name, present, options, *given):
 
 def _placed(name, present, run):
     """JAX: a program's function of arrays, for arrays on explicit meshes, too."""
-    _, inputs, outputs, _ = _PROGRAMS[name]
-    cores = [core for (core, _), there in zip(inputs, present, strict=True) if there]
-    return compiled_placement(run, cores, [core for core, _ in outputs])
+    outputs = [core for core, _ in _PROGRAMS[name].outputs]
+    return compiled_placement(run, _present_cores(name, present), outputs)
 
 
 def _as_arrays(xp, outputs, like):
@@ -218,10 +222,9 @@ def call(name, present, options, given):
     rest = iter(given)
     arrays = [next(rest) if there else None for there in present]
     run, inputs, *_ = _PROGRAMS[name]
-    options = dict(options)
-    sizes = _sizes(inputs, arrays, options)
+    sizes = _sizes(name, present, options, given)
     return map_members(
-        partial(run, **options),
+        partial(run, **dict(options)),
         arrays,
         [len(core) for core, _ in inputs],
         sizes.get("n", 1) * (sizes.get("k", 1) + sizes.get("d", 1)),
@@ -230,20 +233,17 @@ def call(name, present, options, given):
 
 def shapes_of(name, present, options, given):
     """The shape of every output, and whether it holds indices."""
-    rest = iter(given)
-    arrays = [next(rest) if there else None for there in present]
-    _, inputs, outputs, _ = _PROGRAMS[name]
-    sizes = _sizes(inputs, arrays, options)
+    outputs, sizes = _PROGRAMS[name].outputs, _sizes(name, present, options, given)
     leads = [a.shape[: a.ndim - r] for a, r in zip(given, ranks_of(name, present), strict=True)]
     batch = broadcast_shapes(*leads)
     return [((*batch, *(sizes[i] for i in core)), kind == "index") for core, kind in outputs]
 
 
-def _sizes(inputs, arrays, options):
+def _sizes(name, present, options, given):
+    """What the letters of core shapes stand for in a call."""
     sizes = dict(options)
-    for (core, _), array in zip(inputs, arrays, strict=True):
-        if array is not None:
-            sizes.update(zip(core, array.shape[array.ndim - len(core) :], strict=True))
+    for core, array in zip(_present_cores(name, present), given, strict=True):
+        sizes.update(zip(core, array.shape[array.ndim - len(core) :], strict=True))
     return sizes
 
 
@@ -264,7 +264,8 @@ def _jax_program(name, present, options, kernels):
         def portable(*given):
             return tuple(call(name, present, options, given))
 
-        if not (_suits_numpy(name, options, given) and pays_from_xla(given[0])):
+        k = _sizes(name, present, options, given).get("k", 1)
+        if not (_suits_numpy(name, options, given) and pays_from_xla(given[0], k)):
             return portable(*given)
         shapes = shapes_of(name, present, options, given)
         return tuple(by_foreign_call(name, present, options, given, shapes, portable))
@@ -293,8 +294,7 @@ def _parse(shapes):
 
 def ranks_of(name, present):
     """Number of core dimensions of every array that is given."""
-    inputs = _PROGRAMS[name].inputs
-    return [len(core) for (core, _), there in zip(inputs, present, strict=True) if there]
+    return [len(core) for core in _present_cores(name, present)]
 
 
 def align(arrays, dims, ranks):

@@ -4,6 +4,8 @@ A kernel knows NumPy alone. A view costs nothing, so a program that has kernels,
 products of NumPy, runs there as a whole; on JAX also from compiled code, in one call.
 """
 
+from math import prod
+
 from kmeans_fx._backend.kernels import allowed, enabled, is_large, pays
 from kmeans_fx._backend.namespace import (
     array_namespace,
@@ -33,8 +35,8 @@ __all__ = [
 METRICS = ("cosine", "euclidean", "sqeuclidean")
 # Half precision is widened block by block, which PyTorch and JAX do faster than NumPy.
 _DTYPES = ("float32", "float64")
-# A call from compiled code to Python pays for so many times the rows.
-_FOR_XLA = 4
+# A call from compiled code to Python pays for so many times the rows, or for so many distances.
+_FOR_XLA, _FEW_DISTANCES = 4, 1 << 16
 
 
 def has_kernels(arrays, options):
@@ -104,15 +106,16 @@ def from_numpy(outputs, like):
     return tuple(as_array(output) for output in outputs)
 
 
-def pays_from_xla(x):
+def pays_from_xla(x, k):
     """JAX, under a trace: whether compiled code may call NumPy for x, should it be for a CPU.
 
     The arrays of several devices would all be brought to one. What XLA compiled is faster
-    where little is to be done.
+    where little is to be done with the rows and ``k`` clusters.
     """
     import jax
 
-    return jax.device_count() == 1 and pays(x, times=_FOR_XLA)
+    little = not pays(x, times=_FOR_XLA) and prod(x.shape[:-1]) * k < _FEW_DISTANCES
+    return jax.device_count() == 1 and pays(x) and not little
 
 
 def by_foreign_call(name, present, options, arrays, shapes, portable):
