@@ -252,3 +252,22 @@ def _frozen(*arrays):
     for array in arrays:
         array.flags.writeable = False
     return arrays
+
+
+@pytest.fixture
+def kernels_for_few(monkeypatch):
+    """Kernels for however few rows, whatever the surroundings say."""
+    monkeypatch.setattr(kernels, "_FEW_NUMBERS", 0)
+    monkeypatch.delenv("KMEANS_FX_KERNELS", raising=False)
+
+
+@pytest.fixture
+def portable(monkeypatch):
+    """``portable(function)``: its result without kernels."""
+
+    def without(function):
+        with monkeypatch.context() as patch:
+            patch.setenv("KMEANS_FX_KERNELS", "0")
+            return function()
+
+    return without

@@ -16,27 +16,9 @@ algorithm = importlib.import_module("kmeans_fx.algorithms.lloyd")
 pytest.importorskip("numba")
 fused = pytest.importorskip("kmeans_fx._backend.kernels.fused")
 
+pytestmark = pytest.mark.usefixtures("kernels_for_few")
 ON_NUMPY = pytest.mark.backend("numpy")
 KINDS = st.sampled_from(["normal", *HARD_KINDS])
-
-
-@pytest.fixture(autouse=True)
-def _always(monkeypatch):
-    """Kernels for however few rows, whatever the surroundings say."""
-    monkeypatch.setattr(kernels, "_FEW_NUMBERS", 0)
-    monkeypatch.delenv("KMEANS_FX_KERNELS", raising=False)
-
-
-@pytest.fixture
-def portable(monkeypatch):
-    """``portable(function)``: its result without kernels."""
-
-    def without(function):
-        with monkeypatch.context() as patch:
-            patch.setenv("KMEANS_FX_KERNELS", "0")
-            return function()
-
-    return without
 
 
 @pytest.fixture
