@@ -54,6 +54,11 @@ def alone(x, start, weights=None, **options):
     return tuple(np.stack(field) for field in zip(*members, strict=True))
 
 
+def own_centroids(centroids, labels):
+    """That of every row, (m, n, d)."""
+    return np.take_along_axis(centroids, labels[..., None], axis=1)
+
+
 @ON_NUMPY
 @given(KINDS, *(st.integers(*r) for r in ((1, 200), (1, 20), (2, 9), (0, 99), (1, 9))))
 @pytest.mark.parametrize("empty", ["farthest", "split", "merge", "keep"])
@@ -67,10 +72,13 @@ def test_members_end_where_they_do_alone(dtype, empty, kind, n, d, k, seed, most
     options = {"empty": empty, "max_iter": most, "tol": 0.0}
     batch = lloyd(x, start, weights=weights, **options)
     members = alone(x, start, weights, **options)
-    if kind in ("normal", "far", "tiny", "huge"):  # no ties: the same path
-        np.testing.assert_array_equal(batch.labels, members[1])
-        np.testing.assert_array_equal(batch.n_iter, members[3])
-    own = ((x - np.take_along_axis(batch.centroids, batch.labels[..., None], axis=1)) ** 2).sum(-1)
+    if kind in ("normal", "far", "tiny", "huge"):
+        # No ties: the same path. But of two centroids that fall together either may be the nearest.
+        ends = [own_centroids(*fit[:2]) for fit in (batch, members)]
+        np.testing.assert_allclose(*ends, rtol=1e-3, atol=1e-3 * np.ptp(x))
+        if weights is None:  # rows of no weight may be taken for a second centroid in one place
+            np.testing.assert_array_equal(batch.n_iter, members[3])
+    own = ((x - own_centroids(batch.centroids, batch.labels)) ** 2).sum(-1)
     own = own if weights is None else own * weights
     scale = np.finfo(dtype).eps * (x**2).max() * x[0].size
     np.testing.assert_allclose(batch.inertia, own.sum(-1), rtol=1e-4, atol=scale)
