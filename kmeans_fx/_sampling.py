@@ -57,10 +57,13 @@ def choose_kmeans_plusplus(x, weights, key, *, k, metric, n_trials, trim=0.0, re
     ranks = ranks_of(x, reduce)
     draws = uniforms(space.origin, key, k, n_trials)
     plain = space.metric.embed is not None and not trim and reduce is None
-    if plain and (kernels := kernels_for(x, x.dtype, "sample_each")) and _is_batch(x, weights, key):
+    mass = mass_of(x, weights, key)
+    task = "gains" if mass.ndim == 1 else "sample_each"
+    kernels = kernels_for(x, x.dtype, task) if plain else None
+    if kernels is not None and task == "sample_each":
         return (kernels.sample_each(space.mapped(x), weights, draws),)
-    first = ranks.draw(mass_of(x, weights, key), draws[..., 0, :1, :])[..., 0]
-    if plain and (kernels := kernels_for(x, x.dtype, "gains")) and first.ndim == 0:
+    first = ranks.draw(mass, draws[..., 0, :1, :])[..., 0]
+    if kernels is not None:
         return (_sample_pruned(kernels, x, weights, first, draws, space),)
     # |x|^2 of the centred rows. A distance that is not expanded has no use for it, and
     # a caller's may not be defined at the origin.
@@ -82,10 +85,6 @@ def choose_kmeans_plusplus(x, weights, key, *, k, metric, n_trials, trim=0.0, re
         )
 
     return (_sample(x, first, k, body, space, ranks).indices,)
-
-
-def _is_batch(x, weights, key):
-    return max(x.ndim - 2, key.ndim - 1, 0 if weights is None else weights.ndim - 1) > 0
 
 
 def _most_central(x, norms, weights, key, draws, space):

@@ -237,7 +237,7 @@ def test_iterations_of_one_call_are_those_of_many(monkeypatch, weighted, workers
     monkeypatch.setattr(bounds, "threads", lambda: workers)
     fits = []
     for numbers in (0, 8 * x.size, 1 << 33):  # each by Python, a pause after long passes, none
-        monkeypatch.setattr(bounds, "LONG", numbers)
+        monkeypatch.setattr(bounds, "_LONG", numbers)
         fits.append(lloyd(x, x[:8], weights=weights, max_iter=50))
     assert int(fits[0].n_iter) > 5
     for fit in fits[1:]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kmeans_fx import CONVERGED, MAX_ITER, cluster_stats, kmeans, kmeans_plusplus, lloyd
 from kmeans_fx._backend import kernels
+from kmeans_fx._backend.kernels import bounds
 from tests.parameters import HARD_KINDS, hard_rows
 
 algorithm = importlib.import_module("kmeans_fx.algorithms.lloyd")
@@ -141,7 +142,7 @@ def test_long_fits_pause_in_python(monkeypatch, calls):
     in_one = lloyd(x, x[:, :5], tol=0)
     assert len(calls) <= 2
     calls.clear()
-    monkeypatch.setattr(fused, "LONG", 2 * x.size * 5)
+    monkeypatch.setattr(bounds, "_LONG", 2 * x.size * 5)
     for one, other in zip(in_one, lloyd(x, x[:, :5], tol=0), strict=True):
         np.testing.assert_allclose(one, other)
     assert len(calls) > 2

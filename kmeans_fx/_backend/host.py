@@ -114,8 +114,8 @@ def pays_from_xla(x, k):
     """
     import jax
 
-    little = not pays(x, times=_FOR_XLA) and prod(x.shape[:-1]) * k < _FEW_DISTANCES
-    return jax.device_count() == 1 and pays(x) and not little
+    much = pays(x, times=_FOR_XLA) or prod(x.shape[:-1]) * k >= _FEW_DISTANCES
+    return jax.device_count() == 1 and pays(x) and much
 
 
 def by_foreign_call(name, present, options, arrays, shapes, portable):

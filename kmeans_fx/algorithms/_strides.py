@@ -32,10 +32,13 @@ def runs_ahead(step, x, weights, options, present, assigned):
 
     def stride(state):
         space = Space(as_metric(options.metric), state.origin, options.chunk_size)
-        state = assigned.ahead(x, weights, state, space, options)
-        return cond(state.status == RUNNING, step, lambda state: state, state)
+        return _if_running(step, assigned.ahead(x, weights, state, space, options))
 
     return stride
+
+
+def _if_running(step, state):
+    return cond(state.status == RUNNING, step, lambda state: state, state)
 
 
 class _Stride(NamedTuple):
@@ -68,6 +71,6 @@ def looks_rarely(step, x, options, present):
     def strides(state):
         start = _Stride(state, state.status == RUNNING)
         state = while_loop(running, go_on, start, max_steps=options.max_iter).state
-        return cond(state.status == RUNNING, step, lambda state: state, state)
+        return _if_running(step, state)
 
     return strides

@@ -17,6 +17,7 @@ from kmeans_fx._backend.kernels.board import (
     report,
     take,
 )
+from kmeans_fx._backend.kernels.bounds import REFRESH
 from kmeans_fx._backend.kernels.compiled import compiled
 from kmeans_fx._backend.kernels.cpu import pack
 from kmeans_fx._backend.kernels.drift import drift
@@ -78,7 +79,7 @@ def assist(shared, size, slack, over):
 
 
 @compiled
-def lead(shared, size, slack, turn, refresh, steps, still, budget):
+def lead(shared, size, slack, turn, steps, still, budget):
     """Iterations from the shared centroids, for which the pass number ``turn`` is the next.
 
     They end before one with an empty cluster, or in which no row moves, or centroids by no
@@ -94,7 +95,7 @@ def lead(shared, size, slack, turn, refresh, steps, still, budget):
     """
     numbers = shared.centroids.size
     for step in range(steps):
-        anew = (turn + step) % refresh == 0
+        anew = (turn + step) % REFRESH == 0
         _prepare(shared, slack, turn + step)
         shared.board[_TURN], shared.board[_ANEW] = turn + step, anew
         offer(shared.board, shared.tally.shape[0])

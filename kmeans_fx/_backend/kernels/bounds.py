@@ -13,7 +13,7 @@ import numpy as np
 from kmeans_fx._backend.pool import run_tasks, run_with_help
 from kmeans_fx._backend.threads import threads
 
-__all__ = ["LONG", "REFRESH", "Bounds", "means_ahead"]
+__all__ = ["REFRESH", "Bounds", "means_ahead", "steps_at_once"]
 
 # Sums are updated by the rows that moved, and made anew so often.
 REFRESH = 32
@@ -23,7 +23,12 @@ _TASKS = 2
 _LITTLE = 300_000
 # Products of numbers in a call of compiled code: Python sees an interrupt after some tenth of a
 # second. A single pass that has more is cut by Python.
-LONG = 1 << 33
+_LONG = 1 << 33
+
+
+def steps_at_once(products):
+    """How many passes of so many products of numbers a call of compiled code may make."""
+    return max(1, _LONG // products)
 
 
 class Bounds:
@@ -101,7 +106,7 @@ class Bounds:
         moved : int or None
             How many rows did in the pass for the centroids; None if that is still to be made.
         """
-        pays = self.labels.shape[0] * centroids.size <= LONG and self.x.flags.c_contiguous
+        pays = self.labels.shape[0] * centroids.size <= _LONG and self.x.flags.c_contiguous
         if not (pays and self.mapping is None and hasattr(self.kernels, "lead")):
             return means_ahead(self, centroids, still, steps)
         alone = self.gap.shape[0] == 0 and self.tally.shape[0] == 1
@@ -110,7 +115,7 @@ class Bounds:
     def _ahead_alone(self, centroids, still, steps):
         """`ahead` on this thread, with rows that are transposed once."""
         centroids, counts = np.array(centroids), np.zeros(len(centroids))
-        steps = min(steps, max(1, LONG // (self.labels.shape[0] * centroids.size)))
+        steps = min(steps, steps_at_once(self.labels.size * centroids.size))
         made, moved = self.kernels.lead_alone(self, still, steps, centroids, counts)
         self.centroids = centroids
         self.turn += made + (moved >= 0)
@@ -125,7 +130,7 @@ class Bounds:
         def lead():
             turn, most = self.turn + 1, steps - made
             try:
-                return kernels.lead(shared, self.size, self.slack, turn, REFRESH, most, still, LONG)
+                return kernels.lead(shared, self.size, self.slack, turn, most, still, _LONG)
             finally:
                 kernels.dismiss(shared.board)
 

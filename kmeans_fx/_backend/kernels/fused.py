@@ -8,7 +8,7 @@ import numpy as np
 from kmeans_fx._backend.kernels import assignment, cpu, member_seeding, members, search, seeding
 from kmeans_fx._backend.kernels.ahead import Shared, assist, lead
 from kmeans_fx._backend.kernels.board import dismiss, new_board
-from kmeans_fx._backend.kernels.bounds import LONG
+from kmeans_fx._backend.kernels.bounds import steps_at_once
 from kmeans_fx._backend.kernels.drift import drift as compiled_drift
 from kmeans_fx._backend.kernels.plain import (
     members_of,
@@ -144,8 +144,7 @@ def lead_each(rows, origin, share, still, steps, centroids, labels, counts):
     read = members_of((rows, 2), (origin, 1), (share, 1))
     written = np.array(centroids), np.array(labels, np.intp), np.array(counts)
     made, moved = np.empty((2, *centroids.shape[:1]), np.intp)
-    most = max(1, LONG // (labels.size * prod(centroids.shape[1:])))
-    steps = np.minimum(steps, most)
+    steps = np.minimum(steps, steps_at_once(labels.size * prod(centroids.shape[1:])))
     members.lead_each(*read, *plain_all(still, steps), *written, made, moved)
     return *written, made, moved
 
