@@ -115,14 +115,14 @@ def test_every_pass_finds_a_nearest_centroid_wherever_they_move(
     rng = np.random.default_rng(seed)
     weights = rng.integers(0, 3, size=n).astype(dtype) if seed % 2 else None
     space = centred_space(x, None, as_metric("sqeuclidean"), 200)
-    rows, fused = x - space.origin, FusedPartition(bounded=bounded)
+    rows, passes = x - space.origin, FusedPartition(fused, bounded=bounded)
     centroids, labels = rows[rng.integers(n, size=k)], np.full(n, -1)
     steps = (0, 1, 0.1, 0, 1e-3, 5, 0, 0.01) * (1 if more else 5)
     for turn, step in enumerate(steps):
         centroids = centroids + (step * rng.normal(size=(k, d)) * np.ptp(rows)).astype(dtype)
-        part = fused.next(x, centroids, weights, space)
-        assert fused.moved == np.sum(part.labels != labels)
-        np.testing.assert_array_equal(fused.bounds.labels_before(), labels)
+        part = passes.next(x, centroids, weights, space)
+        assert passes.moved == np.sum(part.labels != labels)
+        np.testing.assert_array_equal(passes.bounds.labels_before(), labels)
         labels = part.labels + 0
         if turn % 3 == 0:  # what bounds let through is let through for good
             far = ((rows[:, None, :].astype(float) - centroids) ** 2).sum(-1)

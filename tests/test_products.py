@@ -65,7 +65,7 @@ def test_every_pass_finds_a_nearest_centroid_wherever_they_move(
     x = hard_rows(kind, n, d, rng).astype(dtype)
     weights = rng.integers(0, 3, size=n).astype(dtype) if seed % 2 else None
     space = centred_space(x, None, as_metric("sqeuclidean"), 200)
-    rows, passes = x - space.origin, FusedPartition(bounded=bounded)
+    rows, passes = x - space.origin, FusedPartition(products, bounded=bounded)
     centroids, labels = rows[rng.integers(n, size=k)], np.full(n, -1)
     steps = (0, 1, 0.1, 0, 1e-3, 5, 0, 0.01, 1e-4, 0) * (2 if more else 4)
     for turn, step in enumerate(steps):
@@ -84,7 +84,7 @@ def test_every_pass_finds_a_nearest_centroid_wherever_they_move(
 def test_bounds_skip_rows_and_are_given_up_where_they_skip_few():
     rng = np.random.default_rng(0)
     x = rng.standard_normal((4000, 8)).astype(np.float32)
-    passes = FusedPartition(bounded=True)
+    passes = FusedPartition(products, bounded=True)
     space = centred_space(x, None, as_metric("sqeuclidean"), None)
     centroids, searched = x[:40] - space.origin, []
     for turn in range(12):

@@ -20,7 +20,7 @@ from kmeans_fx._backend.host import (
     suits_numpy,
     to_numpy,
 )
-from kmeans_fx._backend.kernels import allowed
+from kmeans_fx._backend.kernels import allowed, are_few
 from kmeans_fx._backend.members import broadcast_shapes, map_members
 from kmeans_fx._backend.namespace import (
     array_namespace,
@@ -183,10 +183,18 @@ def _present_cores(name, present):
 def in_the_open(name, present, options, given):
     """The outputs of a program for the arrays that are present, by their own library."""
     xp = array_namespace(array=given[0])
-    threads = one_thread(given[0]) if is_numpy_namespace(xp) else nullcontext()
-    with quiet(xp), as_given(given[0]), threads:
+    brief = not is_numpy_namespace(xp) or _is_brief(name, present, options, given)
+    with quiet(xp), as_given(given[0]), nullcontext() if brief else one_thread(given[0]):
         outputs = _call_in_the_open(xp, name, present, options, given)
     return _as_arrays(xp, outputs, given[0])
+
+
+def _is_brief(name, present, options, given):
+    """Whether kernels are done, on this thread, before a BLAS would have given up its threads."""
+    ranks, k = ranks_of(name, present), _sizes(name, present, options, given).get("k", 1)
+    single = all(array.ndim == rank for array, rank in zip(given, ranks, strict=True))
+    few = _PROGRAMS[name].by_numpy and single and are_few(given[0], k)
+    return few and has_kernels(given, options)
 
 
 def _call_in_the_open(xp, name, present, options, given):

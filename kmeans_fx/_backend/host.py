@@ -63,11 +63,11 @@ def _suits(x, few=False):
 
 def is_on_host(arrays):
     """Whether NumPy can look at the arrays: values on a CPU, of PyTorch or JAX."""
-    if not all(is_concrete(array) for array in arrays):
-        return False
-    if _is_jax(arrays[0]):
-        return all(_places(array) == {"cpu"} for array in arrays)
-    return is_torch_namespace(array_namespace(a=arrays[0])) and not on_accelerator(arrays[0])
+    xp = array_namespace(array=arrays[0])
+    if is_jax_namespace(xp):
+        return all(is_concrete(array) and _places(array) == {"cpu"} for array in arrays)
+    # What keeps PyTorch from reading a value on a CPU holds for all.
+    return is_torch_namespace(xp) and is_concrete(arrays[0]) and not on_accelerator(arrays[0])
 
 
 def at_hand(array):
@@ -94,16 +94,25 @@ def to_numpy(arrays, cores):
 
 def from_numpy(outputs, like):
     """The outputs as arrays of the library and on the device of ``like``."""
-    xp, place = array_namespace(like=like), device(like)
-    index = index_dtype(xp, like)
+    xp = array_namespace(like=like)
+    if is_torch_namespace(xp):
+        return tuple(_as_tensor(output) for output in outputs)
+    index, place = index_dtype(xp, like), device(like)
 
     def as_array(output):
-        # PyTorch has no read-only tensors, and broadcasting makes such arrays.
-        output = output if output.flags.writeable else output.copy()
         dtype = index if output.dtype.kind in "iu" else None
         return xp.asarray(output, dtype=dtype, device=place)
 
     return tuple(as_array(output) for output in outputs)
+
+
+def _as_tensor(output):
+    from torch import from_numpy
+
+    if output.dtype.kind in "iu":
+        output = output.astype("int64", copy=False)
+    # There are no read-only tensors, and broadcasting makes such arrays.
+    return from_numpy(output if output.flags.writeable else output.copy())
 
 
 def pays_from_xla(x, k):

@@ -33,9 +33,10 @@ def choose_partition(x, centroids, options):
     small = fits_one_tile(x, centroids.dtype, centroids.shape[0])
     if small and options.algorithm != "bounded" and options.chunk_size is None:
         return TilePartition()
-    if kernels_for(x, centroids.dtype, "update_bounds") is not None:
+    kernels = kernels_for(x, centroids.dtype, "update_bounds")
+    if kernels is not None:
         pays = options.algorithm == "auto" and not are_few(x, centroids.shape[0])
-        return FusedPartition(bounded=pays or options.algorithm == "bounded")
+        return FusedPartition(kernels, bounded=pays or options.algorithm == "bounded")
     if options.algorithm == "lloyd":
         return partition
     if options.algorithm == "bounded":
@@ -51,6 +52,8 @@ class FusedPartition:
 
     Attributes
     ----------
+    kernels : module
+        Of `update_bounds`.
     bounded : bool
         Whether bounds are kept, or every pass searches for all rows.
     moved : int
@@ -59,8 +62,9 @@ class FusedPartition:
         A pass that was made already.
     """
 
-    def __init__(self, *, bounded):
-        self.bounded, self.bounds, self.moved, self.found = bounded, None, 0, None
+    def __init__(self, kernels, *, bounded):
+        self.kernels, self.bounded = kernels, bounded
+        self.bounds, self.moved, self.found = None, 0, None
 
     def __call__(self, x, centroids, weights, space, *, dropped=None, stats=True, distances=False):
         """As `partition`, which does it where clusters are dropped."""
@@ -110,19 +114,19 @@ class FusedPartition:
         return _ended(state, state.status == RUNNING) if moved == 0 else state
 
     def _begin(self, x, mapping, weights, space, centroids):
-        kernels = kernels_for(x, centroids.dtype, "update_bounds")
-        size, slack = space.kernel_rows(kernels, x, copied=False), relative_error(centroids)
+        size, slack = space.kernel_rows(self.kernels, x, copied=False), relative_error(centroids)
         k = centroids.shape[0]
         if are_few(x, k) and space.chunk_size is None:
             size = x.shape[0]  # not to be shared
-        return bounds_for(kernels, x, mapping, weights, space.origin, k, size, slack, self.bounded)
+        rows = self.kernels, x, mapping, weights, space.origin
+        return bounds_for(*rows, k, size, slack, self.bounded)
 
 
 class TilePartition(FusedPartition):
     """A `FusedPartition` of rows so few that they stay in the cache."""
 
     def __init__(self):
-        super().__init__(bounded=False)
+        super().__init__(None, bounded=False)
 
     def _begin(self, x, mapping, weights, space, centroids):
         return tile_for(x, mapping, weights, space.origin, centroids.shape[0])

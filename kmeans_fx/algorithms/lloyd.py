@@ -378,7 +378,11 @@ def _looks_first(xp, reduce):
 
 def _find_fault(status, **arrays):
     """`check_finite` of an eager call whose status says that a value was not."""
-    if is_concrete(status) and any_member(status == NONFINITE):
+    if not is_concrete(status):
+        return
+    # PyTorch gives a number sooner than it compares one.
+    found = any_member(status == NONFINITE) if status.ndim else int(status) == NONFINITE
+    if found:
         check_finite(**arrays)
 
 

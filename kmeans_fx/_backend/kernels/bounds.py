@@ -60,13 +60,8 @@ class Bounds:
         self.turn += 1
         anew = self.turn % REFRESH == 0
         packed = self.kernels.pack(centroids)
-        previous = self.centroids if self.gap.shape[0] else None
-        drift = self.kernels.drift(centroids, previous, packed, self.slack)
+        drift = self._drift(centroids, packed)
         self.centroids = centroids
-        self.path += drift[:2]
-        # Rounded up, so that no way is shorter than it was.
-        path = np.nextafter(self.path.astype(self.origin.dtype), np.inf)
-        drift = np.concatenate([path, drift[2:]])
         arguments = np.ascontiguousarray(centroids), *packed[:2], drift, anew
         blocks, workers = self.tally.shape[0], self._workers()
         # Rows that are mapped are copies: of no more than a block at a time.
@@ -85,6 +80,16 @@ class Bounds:
         change = self.parts.sum(axis=0)
         self.sums = change if anew else self.sums + change
         return *self.totals(), self.tally[:, 1].sum()
+
+    def _drift(self, centroids, packed):
+        """How far centroids have moved in all, and half the way to the next: (3, k)."""
+        if self.gap.shape[0] == 0:  # nobody asks
+            return np.zeros((3, len(centroids)), self.origin.dtype)
+        drift = self.kernels.drift(centroids, self.centroids, packed, self.slack)
+        self.path += drift[:2]
+        # Rounded up, so that no way is shorter than it was.
+        path = np.nextafter(self.path.astype(self.origin.dtype), np.inf)
+        return np.concatenate([path, drift[2:]])
 
     def totals(self):
         """Sums and counts of the last pass."""

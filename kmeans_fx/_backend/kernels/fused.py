@@ -24,6 +24,7 @@ from kmeans_fx._backend.kernels.seeding_passes import (
     gains_of_all,
     shrink_all,
 )
+from kmeans_fx._backend.members import broadcast_shapes
 
 __all__ = [
     "Packed",
@@ -104,7 +105,7 @@ def assign(rows, origin, centroids, share, stats=True):
 def segment_stats(rows, labels, k, weights):
     """Weighted sums (..., k, d) and counts (..., k) of the rows (..., n, d) by label (..., n)."""
     given = (rows, 2), (labels, 1), (share_of(weights, rows), 1)
-    batch = np.broadcast_shapes(*(a.shape[: a.ndim - rank] for a, rank in given))
+    batch = broadcast_shapes(*(a.shape[: a.ndim - rank] for a, rank in given))
     x, label, share = members_of(*given)
     sums, counts = zeros(prod(batch), k, rows.shape[-1])
     cpu.sum_each(x, np.zeros(x.shape[-1], x.dtype), label, share, sums, counts)

@@ -4,6 +4,8 @@ from math import prod
 
 import numpy as np
 
+from kmeans_fx._backend.members import broadcast_shapes
+
 __all__ = ["members_of", "narrowed", "plain", "plain_all", "share_of", "zeros"]
 
 
@@ -39,7 +41,7 @@ def members_of(*given):
     With each goes the rank of its core. Of more than one leading dimension those of all are one.
     """
     leads = [a.shape[: a.ndim - rank] for a, rank in given]
-    batch = np.broadcast_shapes(*leads) if max(map(len, leads)) > 1 else None
+    batch = broadcast_shapes(*leads) if max(map(len, leads)) > 1 else None
 
     def member(array, lead):
         core = array.shape[len(lead) :]
