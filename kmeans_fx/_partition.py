@@ -66,7 +66,7 @@ class Space(NamedTuple):
         """
         n, d = x.shape[-2:]
         if not on_accelerator(x):
-            return self.chunk_size or kernels.rows_per_call(n)
+            return self.chunk_size or kernels.rows_per_call(n, d)
         copied = copied or self.mapping(x) is not identity
         return self.chunk_size or (rows_per_block(x, 3 * d) if copied else n)
 

@@ -19,7 +19,7 @@ from kmeans_fx.distances import identity
 __all__ = ["PrunedReach"]
 
 # Threads stay awake where a pass takes less time than to wake them costs. In as many blocks.
-_MOST_ROWS, _FEWEST_ROWS, _BLOCKS = 1 << 18, 4096, 8
+_MOST_ROWS, _FEWEST_ROWS, _FEWEST_NUMBERS, _BLOCKS = 1 << 18, 4096, 1 << 18, 8
 
 
 class PrunedReach:
@@ -40,7 +40,7 @@ class PrunedReach:
         owner = xp.zeros(reach.shape, dtype=xp.int32, device=device(reach))
         closer = xp.zeros(reach.shape, dtype=xp.uint8, device=device(reach))
         lengths = xp.asarray(reach, copy=True)  # to the first row
-        self.rows, size = (x, weights, lengths, reach, owner, closer), rows_per_long_call(n)
+        self.rows, size = (x, weights, lengths, reach, owner, closer), rows_per_long_call(*x.shape)
         # Cut once: the passes write to these views of the arrays.
         self.blocks = [
             tuple(a if a is None else a[start : start + size, ...] for a in self.rows)
@@ -90,7 +90,8 @@ class PrunedReach:
         short = hasattr(self.kernels, "shared_rows") and x.shape[0] <= _MOST_ROWS
         if not (short and self.mapped is identity and x.flags.c_contiguous):
             return loop()
-        size = max(_FEWEST_ROWS, -(-x.shape[0] // _BLOCKS))
+        n, d = x.shape
+        size = max(1, min(_FEWEST_ROWS, _FEWEST_NUMBERS // d), -(-n // _BLOCKS))
         blocks = -(-x.shape[0] // size)
         shared = self.kernels.shared_rows(x, weights, *rest, blocks, k, t)
         self.awake = shared, size

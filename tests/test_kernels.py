@@ -1,5 +1,6 @@
 """Compiled kernels: the portable results in less time, on every library, and easy to turn off."""
 
+import builtins
 import importlib
 import os
 import subprocess
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from kmeans_fx import assign, kmeans, lloyd
 from kmeans_fx._backend import host, kernels
-from kmeans_fx._backend.kernels import bounds
+from kmeans_fx._backend.kernels import bounds, compiled, products
 from kmeans_fx._partition import centred_space, own_distances, partition
 from kmeans_fx.algorithms._passes import FusedPartition
 from kmeans_fx.distances import as_metric
@@ -51,10 +52,12 @@ def separated(rng, n=700, d=5, k=6):
 
 
 HARD = st.sampled_from(HARD_KINDS)
+# Of the many that are added, a tile is searched in pieces.
+FEW_COLUMNS_OR_MANY = st.builds(int.__add__, st.integers(1, 20), st.sampled_from([0, 0, 300]))
 
 
 @ON_NUMPY
-@given(HARD, st.integers(1, 300), st.integers(1, 40), st.integers(1, 9), st.integers(0, 9))
+@given(HARD, st.integers(1, 300), FEW_COLUMNS_OR_MANY, st.integers(1, 9), st.integers(0, 9))
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_every_label_is_of_a_nearest_centroid(dtype, kind, n, d, k, seed):
     x = hard_rows(kind, n, d, seed).astype(dtype)
@@ -89,7 +92,7 @@ def test_bounds_lead_to_no_worse_a_fixed_point(empty, kind, n, d, k, seed):
 
 
 @ON_NUMPY
-@given(HARD, st.integers(2, 300), st.integers(1, 20), st.integers(2, 20), st.integers(0, 9))
+@given(HARD, st.integers(2, 300), FEW_COLUMNS_OR_MANY, st.integers(2, 20), st.integers(0, 9))
 @pytest.mark.parametrize("empty", ["farthest", "keep"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_iterations_that_run_ahead_are_those_of_the_step(dtype, empty, kind, n, d, k, seed):
@@ -105,12 +108,13 @@ def test_iterations_that_run_ahead_are_those_of_the_step(dtype, empty, kind, n, 
 
 @ON_NUMPY
 @given(HARD, *(st.integers(*r) for r in ((2, 600), (1, 9), (2, 9), (0, 99))), st.booleans())
-@pytest.mark.parametrize("more", [0, 90])  # with so many a row's own distance is looked at first
+# With 90 more a row's own distance is looked at first; a tile of 300 more is searched in pieces.
+@pytest.mark.parametrize("more", [0, 90, 300])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_every_pass_finds_a_nearest_centroid_wherever_they_move(
     dtype, more, kind, n, d, k, seed, bounded
 ):
-    n, d, k = min(n, 60) if more else n, d + more, k + more
+    n, d, k = min(n, 60) if more else n, d + more, k + min(more, 90)
     x = hard_rows(kind, n, d, seed).astype(dtype)
     rng = np.random.default_rng(seed)
     weights = rng.integers(0, 3, size=n).astype(dtype) if seed % 2 else None
@@ -157,6 +161,20 @@ def test_nothing_is_read_beyond_the_last_row():
     command = [sys.executable, "-c", _BEFORE_A_WALL]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout == "alive\n", done.stderr
+
+
+@ON_NUMPY
+def test_wide_rows_are_shared_by_threads_and_their_sums_are_few(monkeypatch):
+    for rows_per_call in (fused.rows_per_call, products.rows_per_call):
+        assert 4 * rows_per_call(50_000, 768) <= 50_000
+        assert rows_per_call(5, 1 << 30) >= 1
+    monkeypatch.setattr("kmeans_fx.algorithms._passes._SUMS", 400)
+    x = np.random.default_rng(0).standard_normal((900, 3))
+    space = centred_space(x, None, as_metric("sqeuclidean"), 10)
+    passes = FusedPartition(fused, bounded=False)
+    part = passes.next(x, x[:20] - space.origin, None, space)
+    assert 300 < passes.bounds.parts.size <= 400
+    assert part.stats.counts.sum() == 900
 
 
 @ON_NUMPY
@@ -468,6 +486,29 @@ print(kmeans_fx.assign(x, x[:2]).labels.sum())
 def test_kernels_work_where_nothing_can_be_written():
     command = [sys.executable, "-W", "ignore", "-c", NOWHERE_TO_WRITE]
     subprocess.run(command, check=True, timeout=300, capture_output=True)
+
+
+@ON_NUMPY
+def test_code_on_disk_is_of_the_sources_as_they_are(tmp_path, monkeypatch):
+    (tmp_path / "twice.py").write_text("def twice(x):\n    return part(x) + part(x)\n")
+
+    def loaded(text):
+        """What a process makes of a function, whose part is in another file."""
+        (tmp_path / "part.py").write_text(text)
+        names = {}
+        for name in ("part", "twice"):
+            path = tmp_path / f"{name}.py"
+            exec(builtins.compile(path.read_text(), path, "exec"), names)
+            names[name] = compiled.compiled(names[name])
+        return names["twice"]
+
+    monkeypatch.setattr(compiled, "FOLDER", tmp_path)
+    for number, hits in ((1, 0), (1, 1), (5, 0), (5, 1)):
+        compiled.sources.cache_clear()
+        twice = loaded(f"def part(x):\n    return x + {number}\n")
+        assert twice(1) == 2 + 2 * number
+        assert sum(twice.stats.cache_hits.values()) == hits
+    compiled.sources.cache_clear()
 
 
 @ON_NUMPY

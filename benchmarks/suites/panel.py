@@ -8,6 +8,7 @@ PANEL = (
     ("blobs overlapping 490000 x 16, k=100", blobs(490_000, 16, 100, spread=1.0), 100),
     ("blobs overlapping 197000 x 64, k=64", blobs(197_000, 64, 64, spread=0.5), 64),
     ("blobs apart 98000 x 128, k=300", blobs(98_000, 128, 300, spread=1.0), 300),
+    ("blobs overlapping 49000 x 768, k=100", blobs(49_000, 768, 100, spread=0.1), 100),
     ("image pixels x 3, k=64", pixels, 64),
     ("digits x 64, k=10", digits, 10),
     ("flights x 12, k=32", flights, 32),

@@ -18,6 +18,8 @@ __all__ = ["choose_partition"]
 
 # Below so many distances a plain pass is cheaper than thinking about it.
 _LARGE = 1 << 18
+# Numbers in the sums of all blocks, where those are less than an eighth of the rows' memory.
+_SUMS = 1 << 22
 
 
 def choose_partition(x, centroids, options):
@@ -115,9 +117,12 @@ class FusedPartition:
 
     def _begin(self, x, mapping, weights, space, centroids):
         size, slack = space.kernel_rows(self.kernels, x, copied=False), relative_error(centroids)
-        k = centroids.shape[0]
+        n, k = x.shape[0], centroids.shape[0]
         if are_few(x, k) and space.chunk_size is None:
-            size = x.shape[0]  # not to be shared
+            size = n  # not to be shared
+        # The sums of all blocks are kept: of wide rows and many centroids fewer blocks are made.
+        most = max(1, max(_SUMS, x.size // 16) // centroids.size)
+        size = max(size, -(-n // most))
         rows = self.kernels, x, mapping, weights, space.origin
         return bounds_for(*rows, k, size, slack, self.bounded)
 

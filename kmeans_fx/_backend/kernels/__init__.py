@@ -37,8 +37,8 @@ __all__ = [
 _FEW_NUMBERS = 1 << 16
 # Rows, and products of numbers in a pass, that are done with before another way would have begun.
 _FEW_ROWS, _MOST_PRODUCTS = 1 << 15, 1 << 22
-# Wider rows fall out of the cache in a tile; a library's product is faster then.
-_MOST_COLUMNS = 256
+# Of wider rows a tile would be larger than many a second cache, and than all of the rows.
+_MOST_COLUMNS = 1 << 15
 # Wider rows fill the registers of a program; the products are most of the work then, too.
 _MOST_COLUMNS_OF_JAX = 64
 _FIRST_GENERATION = 8.0

@@ -1,8 +1,14 @@
 """How kernels are compiled: without Python's lock, and kept on disk for the next process."""
 
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
 import numba
 
 __all__ = ["compiled", "with_scratch"]
+
+FOLDER = Path(__file__).parent
 
 # No assumption about NaN or infinity: both come, and end in the status. Python's min and
 # max promise more about NaN than a comparison does, and cost a half more.
@@ -23,7 +29,17 @@ def with_scratch(function):
     return _kept(function, _nrt=True, forceinline=False, **_options)
 
 
+@cache
+def sources():
+    """A digest of all that kernels are compiled from."""
+    files = sorted(FOLDER.glob("*.py"))
+    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+
+
 def _kept(function, **options):
+    # Numba looks for changes in the file of a function, not in those of the functions that become
+    # part of it: so what it keeps has a name that tells all of them.
+    function.__qualname__ += f".{sources()}"
     try:
         return numba.njit(cache=True, **options)(function)
     except RuntimeError:  # no folder to write to: compile in every process

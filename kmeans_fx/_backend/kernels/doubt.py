@@ -3,7 +3,7 @@
 import numpy as np
 
 from kmeans_fx._backend.kernels.compiled import compiled
-from kmeans_fx._backend.kernels.lanes import LANES, fetch_row, load, splat
+from kmeans_fx._backend.kernels.lanes import LANES, fetch_columns, load, splat
 from kmeans_fx._backend.kernels.registers import fma, subtract, total
 
 __all__ = ["unsure"]
@@ -48,7 +48,7 @@ def unsure(rows, fails, x, start, stop, origin, centroids, labels, upper, gap, w
     for h in range(near):
         i = rows[h]
         own = labels[i]
-        fetch_row(x, rows[min(h + _AHEAD, near - 1)])
+        fetch_columns(x, rows[min(h + _AHEAD, near - 1)], 0, x.shape[1])
         lower = gap[i] + upper[i]
         high = _distance(x[i], origin, centroids[own]) * more
         upper[i] = high - drift[0, own] * less

@@ -5,7 +5,12 @@ import numpy as np
 from kmeans_fx._backend.kernels.compiled import compiled, with_scratch
 from kmeans_fx._backend.kernels.cpu import square_between
 from kmeans_fx._backend.kernels.registers import width
-from kmeans_fx._backend.kernels.tiles import bounds_of_tile, largest_square, two_nearest_of_tile
+from kmeans_fx._backend.kernels.tiles import (
+    bounds_of_tile,
+    largest_square,
+    room_for_sums,
+    two_nearest_of_tile,
+)
 from kmeans_fx._backend.kernels.transpose import fill_tile
 
 __all__ = ["drift"]
@@ -35,13 +40,16 @@ def _halve_gaps(centroids, packed, bias, slack, half):
     w = width(centroids)
     tile, place = np.zeros((d, 3 * w), centroids.dtype), np.zeros(3 * w, np.int64)
     (low, high), label = np.zeros((2, 3 * w), tile.dtype), np.zeros(3 * w, np.int32)
+    scores = np.zeros(room_for_sums(centroids, bias.shape[0], w), tile.dtype)
     flat, origin, largest = tile.reshape(tile.size), np.zeros(d, tile.dtype), largest_square(bias)
     for start in range(0, k, 3 * w):
         held = min(k - start, 3 * w)
         for h in range(held):
             place[h] = start + h
         fill_tile(centroids, origin, place, held, tile)
-        two_nearest_of_tile(flat, packed, bias, d, w, label, low, high, centroids, place[:0])
+        two_nearest_of_tile(
+            flat, packed, bias, scores, d, w, label, low, high, centroids, place[:0]
+        )
         bounds_of_tile(flat, d, w, largest, slack, low, high)
         for h in range(held):
             half[start + h] = high[h] / 2

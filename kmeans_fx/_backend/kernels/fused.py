@@ -52,6 +52,10 @@ __all__ = [
 ]
 
 
+# In a block, whose sums are made apart.
+_FEWEST_NUMBERS = 1 << 18
+
+
 class Packed(NamedTuple):
     """Centroids as the search reads them: -2 c in blocks of eight, column by column, and |c|^2.
 
@@ -69,9 +73,9 @@ class Packed(NamedTuple):
     k: int
 
 
-def rows_per_call(n):
-    """Into how many of n rows a pass is cut, for threads to share."""
-    return max(4096, min(65536, n // 32))
+def rows_per_call(n, d):
+    """Into how many of n rows of d columns a pass is cut, for threads to share."""
+    return max(min(4096, _FEWEST_NUMBERS // d), min(65536, n // 32), 1)
 
 
 def pack(centroids, dropped=None):

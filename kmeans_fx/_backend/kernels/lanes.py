@@ -14,7 +14,7 @@ __all__ = [
     "LANES",
     "below",
     "excess",
-    "fetch_row",
+    "fetch_columns",
     "load",
     "splat",
     "weighted",
@@ -99,21 +99,24 @@ def below(_, lanes, number):
 
 
 @intrinsic
-def fetch_row(_, table, row):
-    """Have a row of a contiguous table (m, n) brought to the cache: nothing waits for it."""
+def fetch_columns(_, table, row, first, stop):
+    """Have columns of a row of a contiguous table (m, n) brought to the cache.
+
+    Nothing waits for them.
+    """
 
     def build(context, builder, signature, given):
         array = context.make_array(signature.args[0])(context, builder, given[0])
-        strides = cgutils.unpack_tuple(builder, array.strides, 2)
+        whole, number = cgutils.unpack_tuple(builder, array.strides, 2)
         byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
         fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        start = builder.gep(builder.bitcast(array.data, byte), [builder.mul(given[1], strides[0])])
+        start = builder.gep(builder.bitcast(array.data, byte), [builder.mul(given[1], whole)])
         line = context.get_constant(types.intp, _LINE)
-        first = context.get_constant(types.intp, 0)
-        with cgutils.for_range_slice(builder, first, strides[0], line) as (offset, _):
+        first, stop = (builder.mul(column, number) for column in given[2:])
+        with cgutils.for_range_slice(builder, first, stop, line) as (offset, _):
             # To read, to be used soon, of data.
             builder.call(fetch, [builder.gep(start, [offset]), flag(0), flag(3), flag(1)])
         return context.get_dummy_value()
 
-    return types.void(table, types.intp), build
+    return types.void(table, types.intp, types.intp, types.intp), build

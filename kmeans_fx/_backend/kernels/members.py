@@ -16,7 +16,7 @@ from kmeans_fx._backend.kernels.cpu import pack
 from kmeans_fx._backend.kernels.means import goes_on, move_to_means, way_to_means
 from kmeans_fx._backend.kernels.registers import width
 from kmeans_fx._backend.kernels.search import add_up, move
-from kmeans_fx._backend.kernels.tiles import nearest_of_tile
+from kmeans_fx._backend.kernels.tiles import nearest_of_tile, room_for_sums
 from kmeans_fx._backend.kernels.transpose import fill_tile
 
 __all__ = ["lead_alone", "lead_each"]
@@ -34,6 +34,8 @@ class _Scratch(NamedTuple):
     label : (s,)
     packed, bias
         Those of a `kmeans_fx._backend.kernels.fused.Packed`.
+    scores
+        See `tiles`.
     before, turns : (n,)
         The label of a row before it moved last, and the turn in which it did.
     change, sums, weights : (k, d), (k, d), (k,)
@@ -45,6 +47,7 @@ class _Scratch(NamedTuple):
     label: Any
     packed: Any
     bias: Any
+    scores: Any
     before: Any
     turns: Any
     change: Any
@@ -105,7 +108,7 @@ def lead_alone(
 
 @with_scratch
 def _scratch_for(x, k, before, turns, sums, weights):
-    (n, d), size = x.shape, 3 * width(x)
+    (n, d), size, most = x.shape, 3 * width(x), -(-k // 4) * 4
     tiles = -(-n // size)
     place = np.zeros((tiles, size), np.uintp)
     for h in range(place.size):
@@ -115,7 +118,8 @@ def _scratch_for(x, k, before, turns, sums, weights):
         place,
         np.zeros(size, np.int32),
         np.zeros(-(-k // 8) * 8 * d, x.dtype),
-        np.full(-(-k // 4) * 4, np.inf, x.dtype),
+        np.full(most, np.inf, x.dtype),
+        np.zeros(room_for_sums(x, most, width(x)), x.dtype),
         before,
         turns,
         np.zeros((k, d)),
@@ -150,12 +154,12 @@ def _fill(scratch, x, origin):
 @compiled
 def _pass(scratch, x, origin, share, labels, turn):
     """Labels, sums and weights are brought up to date; returns how many rows moved."""
-    tiles, place, label, packed, bias, before, turns, change, sums, weights = scratch
+    tiles, place, label, packed, bias, scores, before, turns, change, sums, weights = scratch
     moved, d, w = 0, x.shape[1], width(x)
     change[:] = 0
     for t in range(tiles.shape[0]):
         flat, held = tiles[t].reshape(tiles[t].size), min(3 * w, x.shape[0] - 3 * w * t)
-        nearest_of_tile(flat, packed, bias, d, w, label, x, place[t, :0])
+        nearest_of_tile(flat, packed, bias, scores, d, w, label, x, place[t, :0])
         moved += move(
             x, origin, held, place[t], label, labels, before, turns, turn, share, change, weights
         )

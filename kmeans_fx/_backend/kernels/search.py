@@ -16,6 +16,7 @@ from kmeans_fx._backend.kernels.tiles import (
     bounds_of_tile,
     largest_square,
     nearest_of_tile,
+    room_for_sums,
     rows_to_fetch,
     two_nearest_of_tile,
 )
@@ -35,6 +36,8 @@ class _Scratch(NamedTuple):
     tile : (d, s)
     low, high, label : (s,)
         Of the rows of the tile.
+    scores
+        See `tiles`.
     fails : (_ROWS,)
     rows : (_ROWS + 2 s,)
         Those whose bounds fail. Less than a tile is held for the next time.
@@ -47,6 +50,7 @@ class _Scratch(NamedTuple):
     low: Any
     high: Any
     label: Any
+    scores: Any
     fails: Any
     rows: Any
     ways: Any
@@ -106,6 +110,7 @@ def bounded_blocks(
         np.zeros(tile, dtype),
         np.zeros(tile, dtype),
         np.zeros(tile, np.int32),
+        np.zeros(room_for_sums(x, bias.shape[0], width(x)), dtype),
         np.zeros(_ROWS, np.uint8),
         np.zeros(_ROWS + 2 * tile, np.uintp),
         np.zeros((3, centroids.shape[0]), dtype),
@@ -170,7 +175,7 @@ def _bounded_rows(
     sums,
     counts,
 ):
-    n, size, (rows, ways) = x.shape[0], 3 * width(x), scratch[5:]
+    n, size, (rows, ways) = x.shape[0], 3 * width(x), scratch[6:]
     searched, moved, held = 0, 0, 0
     largest, fetched = largest_square(bias), rows_to_fetch(x, size)
     more, less = 1 + x.dtype.type(slack), 1 - x.dtype.type(slack)
@@ -220,13 +225,13 @@ def _bounded_rows(
 @compiled
 def _settle(scratch, x, origin, held, place, coming, packed, bias, largest, slack, upper, gap):
     """The nearest centroids of the rows in ``place``, and their bounds."""
-    tile, low, high, label = scratch[:4]
+    tile, low, high, label, scores = scratch[:5]
     fill_tile(x, origin, place, held, tile)
     flat, d, w = tile.reshape(tile.size), tile.shape[0], width(tile)
     if gap.shape[0] == 0:
-        nearest_of_tile(flat, packed, bias, d, w, label, x, coming)
+        nearest_of_tile(flat, packed, bias, scores, d, w, label, x, coming)
         return
-    two_nearest_of_tile(flat, packed, bias, d, w, label, low, high, x, coming)
+    two_nearest_of_tile(flat, packed, bias, scores, d, w, label, low, high, x, coming)
     bounds_of_tile(flat, d, w, largest, slack, low, high)
     for h in range(held):
         i, own = place[h], np.uintp(label[h])

@@ -17,7 +17,7 @@ from kmeans_fx._backend.kernels.lanes import (
     LANES,
     below,
     excess,
-    fetch_row,
+    fetch_columns,
     load,
     splat,
     weighted,
@@ -67,7 +67,7 @@ def _add_gains(x, candidates, group, place, held, share, reach, closer, sums, ga
     total = splat(x.dtype.type(0))
     for h in range(0, held, 4):
         for row in place[h + 4 : min(held, h + 8)]:
-            fetch_row(x, row)
+            fetch_columns(x, row, 0, x.shape[1])
         rows = place[h], place[h + 1], place[h + 2], place[h + 3]
         far = _four_squares(x, rows, candidates, group)
         total = _with_gain(total, rows[0], far[0], share, reach, closer)

@@ -4,9 +4,13 @@ A tile holds three vectors of rows, one row a lane, against four centroids at a 
 sums in registers, enough to hide the latency of an addition.
 Scores are those of `kmeans_fx._backend.nearest`: |c_j|^2 - 2 x . c_j of centred rows.
 
+Of a tile that is larger than the first cache, pieces of columns are held against all
+centroids one after the other; meanwhile the scores wait in memory.
+
 ``packed`` and ``bias`` are those of a `kmeans_fx._backend.kernels.fused.Packed`, ``d`` the
-columns, and ``w`` the rows of a vector. ``coming`` are places of rows of x (n, d), those of the
-next tile: they are fetched meanwhile, some before every four centroids.
+columns, ``w`` the rows of a vector, and ``sums`` an array for the scores that wait, as long as
+`room_for_sums` says. ``coming`` are places of rows of x (n, d), those of the next tile: they are
+fetched meanwhile, some before every four centroids.
 """
 
 from math import inf
@@ -14,7 +18,7 @@ from math import inf
 import numpy as np
 
 from kmeans_fx._backend.kernels.compiled import compiled
-from kmeans_fx._backend.kernels.lanes import fetch_row
+from kmeans_fx._backend.kernels.lanes import fetch_columns
 from kmeans_fx._backend.kernels.registers import (
     add,
     broadcast,
@@ -33,28 +37,56 @@ __all__ = [
     "bounds_of_tile",
     "largest_square",
     "nearest_of_tile",
+    "room_for_sums",
     "rows_to_fetch",
     "two_nearest_of_tile",
 ]
 
 # Bytes of a row that a processor foresees by itself.
 _SHORT = 128
+# Bytes of a piece of a tile: what stays in the first cache while centroids come and go.
+_PIECE = 24 << 10
 
 
 @compiled
-def _four_scores(tile, packed, bias, j, d, w):
-    """Scores of the three vectors of rows for the centroids from j on, four times three."""
+def _pieces(d, w, itemsize):
+    """Into how many pieces the d columns of a tile are cut."""
+    return -(-d * 3 * w * itemsize // _PIECE)
+
+
+@compiled
+def room_for_sums(x, k, w):
+    """How many numbers ``sums`` has, for rows x (n, d) and k centroids."""
+    return 3 * w * k if _pieces(x.shape[1], w, x.itemsize) > 1 else 0
+
+
+@compiled
+def _three(array, p, w):
+    return load(array, p), load(array, p + w), load(array, p + 2 * w)
+
+
+@compiled
+def _begun(bias, sums, j, first, w):
+    """The scores for centroid j by the columns before the first."""
+    if first > 0:
+        return _three(sums, 3 * w * j, w)
     b = spread(bias, j)
-    a0, a1, a2 = b, b, b
-    b = spread(bias, j + 1)
-    b0, b1, b2 = b, b, b
-    b = spread(bias, j + 2)
-    c0, c1, c2 = b, b, b
-    b = spread(bias, j + 3)
-    d0, d1, d2 = b, b, b
-    p, q = 0, (j // 8) * 8 * d + j % 8
-    for _ in range(d):
-        x0, x1, x2 = load(tile, p), load(tile, p + w), load(tile, p + 2 * w)
+    return b, b, b
+
+
+@compiled
+def _four_scores(tile, packed, bias, sums, j, first, stop, d, w):
+    """Scores of the three vectors of rows for the centroids from j on, four times three.
+
+    Of the columns before ``stop``, of which ``sums`` have those before the first.
+    """
+    a0, a1, a2 = _begun(bias, sums, j, first, w)
+    b0, b1, b2 = _begun(bias, sums, j + 1, first, w)
+    c0, c1, c2 = _begun(bias, sums, j + 2, first, w)
+    d0, d1, d2 = _begun(bias, sums, j + 3, first, w)
+    p, q = 3 * w * first, (j // 8) * 8 * d + j % 8 + 8 * first
+    for _ in range(first, stop):
+        x0, x1, x2 = _three(tile, p, w)
         c = spread(packed, q)
         a0, a1, a2 = fma(c, x0, a0), fma(c, x1, a1), fma(c, x2, a2)
         c = spread(packed, q + 1)
@@ -66,6 +98,23 @@ def _four_scores(tile, packed, bias, j, d, w):
         p += 3 * w
         q += 8
     return (a0, a1, a2), (b0, b1, b2), (c0, c1, c2), (d0, d1, d2)
+
+
+@compiled
+def _all_but_last(tile, packed, bias, sums, d, w, x, coming):
+    """Brings ``sums`` to where the last piece begins, and says which column that is."""
+    k, size, first = bias.shape[0], -(-d // _pieces(d, w, tile.itemsize)), 0
+    while first + size < d:
+        stop = first + size
+        for j in range(0, k, 4):
+            _fetch(x, coming, j, k, first, stop)
+            four = _four_scores(tile, packed, bias, sums, j, first, stop, d, w)
+            _keep(four[0], w, sums, 3 * w * j)
+            _keep(four[1], w, sums, 3 * w * (j + 1))
+            _keep(four[2], w, sums, 3 * w * (j + 2))
+            _keep(four[3], w, sums, 3 * w * (j + 3))
+        first = stop
+    return first
 
 
 @compiled
@@ -84,26 +133,27 @@ def rows_to_fetch(x, size):
 
 
 @compiled
-def _fetch(x, coming, j, k):
+def _fetch(x, coming, j, k, first, stop):
     """The share of the rows to come that belongs to the four of k centroids from j on."""
     share = -(-4 * coming.shape[0] // k)
     for h in range(j // 4 * share, min(j // 4 * share + share, coming.shape[0])):
-        fetch_row(x, coming[h])
+        fetch_columns(x, coming[h], first, stop)
 
 
 @compiled
-def nearest_of_tile(tile, packed, bias, d, w, label, x, coming):
+def nearest_of_tile(tile, packed, bias, sums, d, w, label, x, coming):
     """Per row of the tile the first centroid of the smallest score."""
     low, place = broadcast(tile.dtype.type(inf), tile), broadcast(np.int32(0), tile)
     best = (low, low, low), (place, place, place)
+    first = _all_but_last(tile, packed, bias, sums, d, w, x, coming)
     for j in range(0, bias.shape[0], 4):
-        _fetch(x, coming, j, bias.shape[0])
-        one, two, three, four = _four_scores(tile, packed, bias, j, d, w)
+        _fetch(x, coming, j, bias.shape[0], first, d)
+        one, two, three, four = _four_scores(tile, packed, bias, sums, j, first, d, d, w)
         best = _nearer(best, one, j, tile)
         best = _nearer(best, two, j + 1, tile)
         best = _nearer(best, three, j + 2, tile)
         best = _nearer(best, four, j + 3, tile)
-    _keep(best[1], w, label)
+    _keep(best[1], w, label, 0)
 
 
 @compiled
@@ -124,20 +174,21 @@ def _two_nearest(best, score, j, tile):
 
 
 @compiled
-def two_nearest_of_tile(tile, packed, bias, d, w, label, low, high, x, coming):
+def two_nearest_of_tile(tile, packed, bias, sums, d, w, label, low, high, x, coming):
     """As `nearest_of_tile`, and the smallest score and that of the next centroid."""
     no, place = broadcast(tile.dtype.type(inf), tile), broadcast(np.int32(0), tile)
     best = (no, no, no), (no, no, no), (place, place, place)
+    first = _all_but_last(tile, packed, bias, sums, d, w, x, coming)
     for j in range(0, bias.shape[0], 4):
-        _fetch(x, coming, j, bias.shape[0])
-        one, two, three, four = _four_scores(tile, packed, bias, j, d, w)
+        _fetch(x, coming, j, bias.shape[0], first, d)
+        one, two, three, four = _four_scores(tile, packed, bias, sums, j, first, d, d, w)
         best = _two_nearest(best, one, j, tile)
         best = _two_nearest(best, two, j + 1, tile)
         best = _two_nearest(best, three, j + 2, tile)
         best = _two_nearest(best, four, j + 3, tile)
-    _keep(best[0], w, low)
-    _keep(best[1], w, high)
-    _keep(best[2], w, label)
+    _keep(best[0], w, low, 0)
+    _keep(best[1], w, high, 0)
+    _keep(best[2], w, label, 0)
 
 
 @compiled
@@ -169,7 +220,7 @@ def bounds_of_tile(tile, d, w, largest, slack, low, high):
 @compiled
 def _with_squares(tile, p, w, norms):
     """The three sums with the squares of the numbers from p on: side by side, not in turn."""
-    x0, x1, x2 = load(tile, p), load(tile, p + w), load(tile, p + 2 * w)
+    x0, x1, x2 = _three(tile, p, w)
     return fma(x0, x0, norms[0]), fma(x1, x1, norms[1]), fma(x2, x2, norms[2])
 
 
@@ -181,7 +232,7 @@ def _bound(low, high, h, norms, twice, floor):
 
 
 @compiled
-def _keep(three, w, array):
-    store(array, 0, three[0])
-    store(array, w, three[1])
-    store(array, 2 * w, three[2])
+def _keep(three, w, array, p):
+    store(array, p, three[0])
+    store(array, p + w, three[1])
+    store(array, p + 2 * w, three[2])
