@@ -164,6 +164,26 @@ def test_nothing_is_read_beyond_the_last_row():
 
 
 @ON_NUMPY
+@pytest.mark.parametrize("apart", [False, True])
+def test_own_distances_are_measured_where_they_spare_a_search(apart):
+    rng = np.random.default_rng(0)
+    middle = 100.0 * rng.standard_normal((90, 100))
+    x = rng.standard_normal((600, 100)) + apart * middle[rng.integers(90, size=600)]
+    passes = FusedPartition(fused, bounded=True)
+    space = centred_space(x, None, as_metric("sqeuclidean"), None)
+    worth, searched = [], []
+    for turn in range(200):
+        # They go back and forth by a row's distance, as bounds cannot know, or from row to row.
+        leaps = x[rng.choice(600, size=90, replace=False)]
+        centroids = middle + turn % 2 * 10 if apart else leaps
+        passes.next(x, centroids - space.origin, None, space)
+        searched.append(int(passes.bounds.tally[0, 0]))
+        worth.append(bool(passes.bounds.tally[0, 2]))
+    assert set(worth[8:]) == {apart}
+    assert (max(searched[8:]) < 60) == apart
+
+
+@ON_NUMPY
 def test_wide_rows_are_shared_by_threads_and_their_sums_are_few(monkeypatch):
     for rows_per_call in (fused.rows_per_call, products.rows_per_call):
         assert 4 * rows_per_call(50_000, 768) <= 50_000

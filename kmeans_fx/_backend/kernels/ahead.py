@@ -39,7 +39,7 @@ class Shared(NamedTuple):
         Centroids of the pass before.
     path : (2, k)
         The first two rows of ``drift``, in float64.
-    parts, weights, tally : (b, k, d), (b, k), (b, 2)
+    parts, weights, tally : (b, k, d), (b, k), (b, 3)
         The results of the blocks.
     change, sums, counts : (k, d), (k, d), (2, k)
         Of all rows: what a pass changed, and what it came to. The counts are those of the last

@@ -52,7 +52,7 @@ class Bounds:
         self.upper, self.gap = np.empty(kept, dtype), np.empty(kept, dtype)
         blocks = -(-n // size)
         self.parts, self.weights = np.empty((blocks, k, d)), np.empty((blocks, k))
-        self.tally = np.full((blocks, 2), size)  # before the first pass all rows are in question
+        self.tally = np.full((blocks, 3), size)  # before the first pass all rows are in question
         self.sums, self.path = np.zeros((k, d)), np.zeros((2, k))
 
     def update(self, centroids):

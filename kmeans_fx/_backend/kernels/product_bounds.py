@@ -87,7 +87,7 @@ def update_bounds(
         here = slice(b * size, (b + 1) * size)
         rows = _Rows(*(None if array is None else array[here] for array in of_rows))
         now = _Turn(origin, centroids, operand, bias, drift, slack, turn)
-        tally[b] = _search(rows, now)
+        tally[b, :2] = _search(rows, now)
         if anew:
             counts[b] = 0
             _sum_anew(rows, now)

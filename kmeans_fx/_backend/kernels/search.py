@@ -10,7 +10,7 @@ import numpy as np
 
 from kmeans_fx._backend.kernels.compiled import compiled, with_scratch
 from kmeans_fx._backend.kernels.cpu import sum_rows, weight_of
-from kmeans_fx._backend.kernels.doubt import unsure
+from kmeans_fx._backend.kernels.doubt import measures_first, spares_enough, unsure
 from kmeans_fx._backend.kernels.registers import width
 from kmeans_fx._backend.kernels.tiles import (
     bounds_of_tile,
@@ -100,8 +100,9 @@ def bounded_blocks(
         Whether all rows are summed, or only what those that moved add and take away.
     sums : (b, k, d), written over; counts : (b, k), those of the last pass, brought up to date
         Of each block: the sums, and the weights of all rows.
-    tally : (b, 2), written over
-        How many rows were held against all centroids, and how many moved.
+    tally : (b, 3), written over
+        How many rows were held against all centroids, how many moved, and whether it was worth it
+        to measure own distances.
     """
     sums[:] = 0
     tile, dtype = 3 * width(x), x.dtype
@@ -117,8 +118,10 @@ def bounded_blocks(
     )
     for b in range(sums.shape[0]):
         here = slice(b * size, min(x.shape[0], (b + 1) * size))
-        tally[b, 0], tally[b, 1] = _bounded_rows(
+        measure = measures_first(centroids, turn, tally[b, 2] > 0)
+        tally[b, 0], tally[b, 1], near = _bounded_rows(
             scratch,
+            measure,
             x[here],
             origin,
             centroids,
@@ -136,6 +139,8 @@ def bounded_blocks(
             sums[b],
             counts[b],
         )
+        if measure:
+            tally[b, 2] = spares_enough(near, tally[b, 0], centroids.shape[0])
         add_up(x[here], origin, labels[here], share[here], anew, sums[b], counts[b])
 
 
@@ -158,6 +163,7 @@ def add_up(x, origin, labels, share, anew, sums, counts):
 @compiled
 def _bounded_rows(
     scratch,
+    measure,
     x,
     origin,
     centroids,
@@ -176,7 +182,7 @@ def _bounded_rows(
     counts,
 ):
     n, size, (rows, ways) = x.shape[0], 3 * width(x), scratch[6:]
-    searched, moved, held = 0, 0, 0
+    searched, moved, near, held = 0, 0, 0, 0
     largest, fetched = largest_square(bias), rows_to_fetch(x, size)
     more, less = 1 + x.dtype.type(slack), 1 - x.dtype.type(slack)
     for j in range(centroids.shape[0]):
@@ -185,7 +191,7 @@ def _bounded_rows(
         ways[2, j] = drift[0, j] * less
     for start in range(0, n, _ROWS):
         stop = min(n, start + _ROWS)
-        wanted = unsure(
+        wanted, by_bounds = unsure(
             rows[held:],
             scratch.fails,
             x,
@@ -199,8 +205,10 @@ def _bounded_rows(
             ways[0],
             drift,
             slack,
+            measure,
         )
         searched += wanted
+        near += by_bounds
         held += wanted
         first = 0
         while held - first >= size or (stop == n and first < held):
@@ -219,7 +227,7 @@ def _bounded_rows(
         held -= first
         for h in range(held):
             rows[h] = rows[first + h]
-    return searched, moved
+    return searched, moved, near
 
 
 @compiled
