@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from kmeans_fx import assign, kmeans, lloyd
 from kmeans_fx._backend import host, kernels
-from kmeans_fx._backend.kernels import bounds, compiled, products
+from kmeans_fx._backend.kernels import bounds, products
 from kmeans_fx._partition import centred_space, own_distances, partition
 from kmeans_fx.algorithms._passes import FusedPartition
 from kmeans_fx.distances import as_metric
@@ -25,6 +25,7 @@ from tests.parameters import HARD_KINDS, hard_rows
 algorithm = importlib.import_module("kmeans_fx.algorithms.lloyd")
 pytest.importorskip("numba")
 fused = pytest.importorskip("kmeans_fx._backend.kernels.fused")
+compiled = importlib.import_module("kmeans_fx._backend.kernels.compiled")
 
 pytestmark = pytest.mark.usefixtures("kernels_for_few")
 ON_NUMPY = pytest.mark.backend("numpy")

@@ -10,6 +10,7 @@ from kmeans_fx._backend import kernels
 from kmeans_fx._backend.kernels import product_tiles, products
 from kmeans_fx._partition import centred_space, own_distances, partition
 from kmeans_fx.algorithms._passes import FusedPartition
+from kmeans_fx.converge import NONFINITE
 from kmeans_fx.distances import as_metric
 from tests.parameters import HARD_KINDS, excess, hard_rows
 
@@ -79,6 +80,13 @@ def test_every_pass_finds_a_nearest_centroid_wherever_they_move(
             above, scale = excess(rows, centroids, labels)
             assert np.all(above <= 128 * np.finfo(dtype).eps * scale)
             np.testing.assert_array_equal(part.stats.counts, np.bincount(labels, weights, k))
+
+
+def test_no_thread_warns_of_what_overflows():
+    # Of as many rows two threads have a block each; NumPy's settings are those of one.
+    x = 1e30 * np.random.default_rng(0).standard_normal((70_000, 3)).astype(np.float32)
+    for algorithm in ("lloyd", "bounded"):
+        assert int(lloyd(x, x[:5], algorithm=algorithm, max_iter=3).status) == NONFINITE
 
 
 def test_bounds_skip_rows_and_are_given_up_where_they_skip_few():

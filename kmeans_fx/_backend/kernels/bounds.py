@@ -70,7 +70,8 @@ class Bounds:
         workers = min(workers, len(starts))
 
         def task(first):
-            self._blocks(slice(first, min(first + span, blocks)), *arguments)
+            with np.errstate(all="ignore"):  # a thread does not inherit it
+                self._blocks(slice(first, min(first + span, blocks)), *arguments)
 
         if workers == 1:
             for first in starts:
