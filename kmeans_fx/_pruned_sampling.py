@@ -12,14 +12,14 @@ from functools import partial
 
 from kmeans_fx._backend.namespace import array_namespace, device
 from kmeans_fx._backend.pool import run_tasks, run_with_help
-from kmeans_fx._backend.threads import rows_per_long_call, threads
+from kmeans_fx._backend.threads import fewest_rows, rows_per_long_call, threads
 from kmeans_fx._backend.transform import quiet
 from kmeans_fx.distances import identity
 
 __all__ = ["PrunedReach"]
 
 # Threads stay awake where a pass takes less time than to wake them costs. In as many blocks.
-_MOST_ROWS, _FEWEST_ROWS, _FEWEST_NUMBERS, _BLOCKS = 1 << 18, 4096, 1 << 18, 8
+_MOST_ROWS, _FEWEST_ROWS, _BLOCKS = 1 << 18, 4096, 8
 
 
 class PrunedReach:
@@ -91,8 +91,8 @@ class PrunedReach:
         if not (short and self.mapped is identity and x.flags.c_contiguous):
             return loop()
         n, d = x.shape
-        size = max(1, min(_FEWEST_ROWS, _FEWEST_NUMBERS // d), -(-n // _BLOCKS))
-        blocks = -(-x.shape[0] // size)
+        size = max(fewest_rows(_FEWEST_ROWS, d), -(-n // _BLOCKS))
+        blocks = -(-n // size)
         shared = self.kernels.shared_rows(x, weights, *rest, blocks, k, t)
         self.awake = shared, size
 

@@ -66,7 +66,8 @@ def test_every_pass_finds_a_nearest_centroid_wherever_they_move(
     x = hard_rows(kind, n, d, rng).astype(dtype)
     weights = rng.integers(0, 3, size=n).astype(dtype) if seed % 2 else None
     space = centred_space(x, None, as_metric("sqeuclidean"), 200)
-    rows, passes = x - space.origin, FusedPartition(products, bounded=bounded)
+    chosen = kernels.kernels_for(x, x.dtype, "update_bounds")
+    rows, passes = x - space.origin, FusedPartition(chosen, bounded=bounded)
     centroids, labels = rows[rng.integers(n, size=k)], np.full(n, -1)
     steps = (0, 1, 0.1, 0, 1e-3, 5, 0, 0.01, 1e-4, 0) * (2 if more else 4)
     for turn, step in enumerate(steps):

@@ -58,18 +58,6 @@ def _device():
 
 
 @pytest.fixture
-def portable(monkeypatch):
-    """``portable(function)``: its result without kernels."""
-
-    def run(function):
-        with monkeypatch.context() as patch:
-            patch.setenv("KMEANS_FX_KERNELS", "0")
-            return function()
-
-    return run
-
-
-@pytest.fixture
 def calls(monkeypatch):
     """The shapes of the rows that the search was given."""
     seen = []

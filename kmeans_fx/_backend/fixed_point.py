@@ -183,18 +183,20 @@ def _present_cores(name, present):
 def in_the_open(name, present, options, given):
     """The outputs of a program for the arrays that are present, by their own library."""
     xp = array_namespace(array=given[0])
-    brief = not is_numpy_namespace(xp) or _is_brief(name, present, options, given)
-    with quiet(xp), as_given(given[0]), nullcontext() if brief else one_thread(given[0]):
+    calls_blas = is_numpy_namespace(xp) and not _is_brief(name, present, options, given)
+    threads = one_thread(given[0]) if calls_blas else nullcontext()
+    with quiet(xp), as_given(given[0]), threads:
         outputs = _call_in_the_open(xp, name, present, options, given)
     return _as_arrays(xp, outputs, given[0])
 
 
 def _is_brief(name, present, options, given):
     """Whether kernels are done, on this thread, before a BLAS would have given up its threads."""
+    if not (_PROGRAMS[name].by_numpy and has_kernels(given, options)):
+        return False
     ranks, k = ranks_of(name, present), _sizes(name, present, options, given).get("k", 1)
     single = all(array.ndim == rank for array, rank in zip(given, ranks, strict=True))
-    few = _PROGRAMS[name].by_numpy and single and are_few(given[0], k)
-    return few and has_kernels(given, options)
+    return single and are_few(given[0], k)
 
 
 def _call_in_the_open(xp, name, present, options, given):

@@ -17,12 +17,14 @@ from kmeans_fx._backend.namespace import (
 )
 from kmeans_fx._backend.transform import is_concrete
 
-__all__ = ["library", "none_spare", "one_thread", "rows_per_long_call", "threads"]
+__all__ = ["fewest_rows", "library", "none_spare", "one_thread", "rows_per_long_call", "threads"]
 
 # Threads of Python wait for each other between operations, so calls are few and long: not more
-# than so many, of not fewer rows (or, of wide rows, numbers), unless they would have too many. A
-# power of two of them, of which as many threads have equal shares.
-_CALLS, _FEWEST_ROWS, _FEWEST_NUMBERS, _MOST_ROWS = 8, 1 << 15, 1 << 21, 1 << 17
+# than so many, of not fewer rows, unless they would have too many. A power of two of them, of which
+# as many threads have equal shares.
+_CALLS, _FEWEST_ROWS, _MOST_ROWS = 8, 1 << 15, 1 << 17
+# Wider rows are as much work as more of so many columns.
+_COLUMNS = 64
 
 _CORES = os.cpu_count() or 1  # to ask takes as long as a small product
 
@@ -49,10 +51,15 @@ def threads():
     return getattr(_here, "spare", 0)
 
 
+def fewest_rows(rows, d):
+    """How many rows of d columns are as much work as so many narrow ones: not more."""
+    return max(1, min(rows, rows * _COLUMNS // d))
+
+
 def rows_per_long_call(n, d):
     """Into how many of n rows of d columns a pass is cut, for threads called from Python."""
-    fewest = max(1, min(_FEWEST_ROWS, _FEWEST_NUMBERS // d))
-    calls = 1 << (max(1, min(_CALLS, n // fewest)).bit_length() - 1)
+    calls = max(1, min(_CALLS, n // fewest_rows(_FEWEST_ROWS, d)))
+    calls = 1 << (calls.bit_length() - 1)
     return min(_MOST_ROWS, -(-n // calls))
 
 

@@ -25,6 +25,7 @@ from kmeans_fx._backend.kernels.seeding_passes import (
     shrink_all,
 )
 from kmeans_fx._backend.members import broadcast_shapes
+from kmeans_fx._backend.threads import fewest_rows
 
 __all__ = [
     "Packed",
@@ -52,10 +53,6 @@ __all__ = [
 ]
 
 
-# In a block, whose sums are made apart.
-_FEWEST_NUMBERS = 1 << 18
-
-
 class Packed(NamedTuple):
     """Centroids as the search reads them: -2 c in blocks of eight, column by column, and |c|^2.
 
@@ -75,7 +72,7 @@ class Packed(NamedTuple):
 
 def rows_per_call(n, d):
     """Into how many of n rows of d columns a pass is cut, for threads to share."""
-    return max(min(4096, _FEWEST_NUMBERS // d), min(65536, n // 32), 1)
+    return max(fewest_rows(4096, d), min(65536, n // 32))
 
 
 def pack(centroids, dropped=None):
