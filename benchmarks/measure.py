@@ -17,6 +17,7 @@ from .process import Worker, WorkerError
 from .quality import inertia
 
 MEMORY_SHARE = 0.5  # of the machine's; a contender that needs more is skipped by name
+MORE, LONGEST = 0.05, 2.0  # of the planned iterations: added at a time, and the most in all
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Plan:
         Every contender must begin from the given centroids.
     inertia_within : float or None
         A final inertia that differs from the reference's by more than this share voids the ratio.
+    goal : float or None
+        A contender whose first result is above this by more than that share makes more iterations.
     ruler : callable
         ``(x, result) -> float``: what results are judged by in place of the inertia.
     mapped : bool
@@ -50,6 +53,7 @@ class Plan:
     seconds: Callable[[list[dict]], float] = lambda replies: replies[-1]["seconds"]
     same_start: bool = False
     inertia_within: float | None = None
+    goal: float | None = None
     ruler: Callable[[np.ndarray, np.ndarray], float] = inertia
     mapped: bool = False
     judged: int = 1
@@ -73,6 +77,7 @@ class Entry:
 
     contender: Contender
     worker: Worker
+    calls: Callable[[int], list[dict]] = lambda repeat: []
     first: float = math.nan
     extra: dict[str, int | None] = field(default_factory=dict)
     n_iter: int | None = None
@@ -127,10 +132,27 @@ def _begin(contender, plan, x, start, folder, settings, stack):
     if reason := _unfit(contender, plan, x, start):
         raise WorkerError(reason)
     worker = _start(contender, plan, folder, settings, stack)
-    entry = Entry(contender, worker)
+    entry = Entry(contender, worker, plan.calls)
     for options in plan.calls(0):
         entry.first = worker.run(plan.task, options)["seconds"]
+    if plan.goal is not None:
+        last = _last_to_reach(plan, worker, x, folder / "first.npy")
+        entry.calls = lambda repeat: [*plan.calls(repeat)[:-1], last]
     return entry
+
+
+def _last_to_reach(plan, worker, x, path) -> dict:
+    """Return the last call of a plan, with as many iterations as this contender needs."""
+    last = plan.calls(0)[-1]
+    planned = last["max_iter"]
+    enough = plan.goal * (1.0 + _tolerance(plan, x))
+    while last["max_iter"] < LONGEST * planned:
+        worker.ask("save", path=str(path))
+        if plan.ruler(x, np.load(path)) <= enough:
+            break
+        last = last | {"max_iter": last["max_iter"] + math.ceil(MORE * planned)}
+        worker.run(plan.task, last)
+    return last
 
 
 def _start(contender, plan, folder, settings, stack) -> Worker:
@@ -161,7 +183,7 @@ def _unfit(contender, plan, x, start) -> str | None:
 
 
 def _repeat(entry, plan, repeat, folder) -> bool:
-    replies = [entry.worker.run(plan.task, options) for options in plan.calls(repeat)]
+    replies = [entry.worker.run(plan.task, options) for options in entry.calls(repeat)]
     entry.times.append(plan.seconds(replies))
     entry.n_iter = replies[-1]["n_iter"]
     # The last call of a repeat is the one whose result is judged, after all timing is over.
@@ -178,7 +200,7 @@ def _finish(entry, plan, folder, settings) -> bool:
         raise WorkerError("runs too short: the difference of two is lost in the noise")
     with ExitStack() as stack:
         worker = _start(entry.contender, plan, folder, settings, stack)
-        entry.extra = worker.ask("weigh", task=plan.task, options=plan.calls(0)[-1])
+        entry.extra = worker.ask("weigh", task=plan.task, options=entry.calls(0)[-1])
     return True
 
 
@@ -204,9 +226,13 @@ def _row(entry, entries, plan, x, workload, settings) -> dict:
         return row
     row["speedup"] = statistics.median(reference.times) / row["median"]
     row["inertia_ratio"] = quality / statistics.fmean(reference.inertias)
-    limit = math.inf
-    if plan.inertia_within is not None and not row["own_start"]:
-        # Centroids are no more exact than the dtype they are returned in.
-        limit = max(plan.inertia_within, float(np.finfo(x.dtype).eps))
+    limit = math.inf if row["own_start"] else _tolerance(plan, x)
     row["void"] = not abs(row["inertia_ratio"] - 1.0) <= limit  # a NaN is void as well
     return row
+
+
+def _tolerance(plan, x) -> float:
+    """Return the share by which inertias may differ, of centroids no more exact than the dtype."""
+    if plan.inertia_within is None:
+        return math.inf
+    return max(plan.inertia_within, float(np.finfo(x.dtype).eps))

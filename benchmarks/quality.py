@@ -33,28 +33,30 @@ def inertia(x: np.ndarray, centroids: np.ndarray) -> float:
     return total
 
 
-def lloyd_inertias(x: np.ndarray, start: np.ndarray, limit: int = 300) -> list[float]:
-    """Return the inertia after each iteration of plain Lloyd, by scikit-learn, to its fixed point.
+def lloyd_path(
+    x: np.ndarray, start: np.ndarray, limit: int = 300
+) -> tuple[list[float], list[np.ndarray]]:
+    """Return inertias and centroids after each iteration of plain Lloyd, to its fixed point.
 
-    Each iteration is a fit of its own from the centroids before, so this takes about as long as
-    a few fits. It is run once per workload and is no part of any time.
+    Each iteration is a fit of scikit-learn from the centroids before, so this takes about as long
+    as a few fits. It is run once per workload and is no part of any time.
     """
     import warnings
 
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
 
-    values: list[float] = []
-    centroids = start
+    inertias: list[float] = []
+    path = [start]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         for _ in range(limit):
-            step = KMeans(len(start), init=centroids, n_init=1, max_iter=1, tol=0.0).fit(x)
-            values.append(float(step.inertia_))
-            if np.allclose(step.cluster_centers_, centroids, rtol=1e-6, atol=0.0):
+            step = KMeans(len(start), init=path[-1], n_init=1, max_iter=1, tol=0.0).fit(x)
+            inertias.append(float(step.inertia_))
+            path.append(step.cluster_centers_)
+            if np.allclose(path[-1], path[-2], rtol=1e-6, atol=0.0):
                 break
-            centroids = step.cluster_centers_
-    return values
+    return inertias, path[1:]
 
 
 def iterations_to_reach(inertias: list[float], relative: float = 1e-4) -> int:

@@ -69,12 +69,41 @@ def test_inertia_equals_plain_loops_far_from_the_origin():
 
 
 def test_iterations_to_reach_is_the_first_one_near_the_end():
-    from benchmarks.quality import iterations_to_reach, lloyd_inertias
+    from benchmarks.quality import inertia, iterations_to_reach, lloyd_path
 
     assert iterations_to_reach([9.0, 5.0, 4.0005, 4.0002, 4.0], relative=1e-4) == 4
     x = np.random.default_rng(0).standard_normal((200, 2)).astype(np.float32)
-    values = lloyd_inertias(x, x[:4])
+    values, path = lloyd_path(x, x[:4])
     assert all(b <= a * (1 + 1e-6) for a, b in pairwise(values))
+    assert inertia(x, path[-1]) == pytest.approx(values[-1], rel=1e-5)
+
+
+def test_a_contender_that_rounding_leads_another_way_makes_more_iterations(tmp_path):
+    from benchmarks.measure import Plan, _last_to_reach
+
+    class Slow:  # each iteration takes a hundredth off
+        def run(self, task, options):
+            self.value = 100.0 - options["max_iter"] / 100.0
+
+        def ask(self, verb, path):
+            np.save(path, self.value)
+
+    def needed(goal):
+        worker = Slow()
+        worker.run("lloyd", {"max_iter": 100})
+        plan = Plan(
+            "lloyd",
+            lambda repeat: [{"max_iter": 100, "tol": 0.0}],
+            inertia_within=1e-3,
+            goal=goal,
+            ruler=lambda x, value: float(value),
+        )
+        x = np.zeros((4, 2), dtype=np.float32)
+        return _last_to_reach(plan, worker, x, tmp_path / "first.npy")
+
+    assert needed(98.95) == {"max_iter": 100, "tol": 0.0}
+    assert needed(98.8)["max_iter"] == 115
+    assert needed(0.0)["max_iter"] == 200
 
 
 def test_slope_leaves_out_what_a_call_costs_once():
