@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 from kmeans_fx._backend.blocks import map_blocks, rows_per_block
+from kmeans_fx._backend.half import widened
 from kmeans_fx._backend.kernels import kernels_for
 from kmeans_fx._backend.namespace import (
     accumulation_dtype,
@@ -279,6 +280,5 @@ def _distance(space, rows, centroids):
 
 def _mapped(metric, x):
     """Rows in the accumulation dtype, mapped by the metric if it maps them."""
-    xp = array_namespace(x=x)
-    x = xp.astype(x, accumulation_dtype(xp, x.dtype), copy=False)
+    x = widened(x)
     return x if metric.embed is None else metric.embed(x)

@@ -2,7 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace
+from kmeans_fx._backend.half import widened
+from kmeans_fx._backend.namespace import array_namespace
 from kmeans_fx._backend.segment import segment_stats, take_rows
 from kmeans_fx._backend.transform import stop_gradient, tracks_gradients, with_slope
 from kmeans_fx._partition import Space, cluster_centres
@@ -53,7 +54,7 @@ def attach_gradients(x, weights, previous, result, metric, reduce, own_weights=N
     def update(x, weights, own_weights, previous, labels, centroids):
         """The centroids of one more update, and the inertia to them."""
         xp = array_namespace(x=x)
-        rows = xp.astype(x, accumulation_dtype(xp, x.dtype), copy=False)
+        rows = widened(x)
         fixed = xp.astype(stop_gradient(centroids), rows.dtype, copy=False)
         centres = _centres(xp, rows, previous, fixed, weights, metric, reduce)
         # The value of the result, the slope of the update.

@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 from kmeans_fx._backend.checks import check_integer, check_k
 from kmeans_fx._backend.dither import dithered_labels
-from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, device, index_dtype
+from kmeans_fx._backend.half import widened
+from kmeans_fx._backend.namespace import array_namespace, device, index_dtype
 from kmeans_fx._backend.random import as_key, permutation, split
 from kmeans_fx._backend.segment import take_rows
 from kmeans_fx._backend.transform import is_concrete
@@ -223,7 +224,7 @@ def _as_real(xp, image):
     if xp.isdtype(image.dtype, ("integral", "bool", "complex floating")):
         msg = f"image must be uint8, or real numbers from 0 to 1, got {image.dtype}"
         raise TypeError(msg)
-    values = xp.astype(image, accumulation_dtype(xp, image.dtype), copy=False)
+    values = widened(image)
     if is_concrete(values):
         low, high = float(xp.min(values)), float(xp.max(values))
         if not (low >= 0 and high <= 1):

@@ -9,7 +9,8 @@ from kmeans_fx._backend.checks import (
     check_points,
     check_weights,
 )
-from kmeans_fx._backend.namespace import accumulation_dtype, device
+from kmeans_fx._backend.half import widened
+from kmeans_fx._backend.namespace import device
 from kmeans_fx._backend.random import as_key
 from kmeans_fx._backend.segment import segment_stats, take_rows
 from kmeans_fx._coreset import choose_kmeans_coreset
@@ -370,7 +371,7 @@ def random_partition(x, k, /, *, key, weights=None, metric="sqeuclidean"):
     xp, x, key, weights = _check(x, key, weights)
     k = check_k(k, x)
     labels, spare = choose_random_partition(x, weights, key, k=k)
-    rows = xp.astype(x, accumulation_dtype(xp, x.dtype), copy=False)
+    rows = widened(x)
     embed = as_metric(metric).embed
     rows = rows if embed is None else embed(rows)
     sums, counts = segment_stats(rows, labels, k, weights)

@@ -7,6 +7,7 @@ from kmeans_fx._backend.checks import (
     check_points,
     check_weights,
 )
+from kmeans_fx._backend.half import widened
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, as_real
 from kmeans_fx._backend.segment import take_rows
 from kmeans_fx.algorithms.trimmed import TrimmedResult
@@ -145,7 +146,7 @@ def anomaly_threshold(scores, /, *, z=3.5, quantile=None, weights=None):
         msg = f"scores must have shape (..., n) and not be empty, got {tuple(scores.shape)}"
         raise ValueError(msg)
     scores = as_real(xp, scores, "scores")
-    column = xp.astype(scores, accumulation_dtype(xp, scores.dtype), copy=False)[..., None]
+    column = widened(scores)[..., None]
     weights = check_weights(xp, column, weights)
     check_finite(scores=scores)
     shares = None if weights is None else weights[..., None]

@@ -9,7 +9,8 @@ from kmeans_fx._backend.checks import (
     check_points,
     check_weights,
 )
-from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace
+from kmeans_fx._backend.half import widened
+from kmeans_fx._backend.namespace import array_namespace
 from kmeans_fx._backend.segment import segment_stats
 from kmeans_fx.distances import as_metric
 
@@ -73,7 +74,7 @@ def cluster_stats(x, labels, k, /, *, weights=None, distances=None):
     labels = check_labels(xp, x, labels)
     k = check_integer("k", k, 1)
     weights = check_weights(xp, x, weights)
-    x = xp.astype(x, accumulation_dtype(xp, x.dtype), copy=False)
+    x = widened(x)
     sums, counts = segment_stats(x, labels, k, weights)
     if distances is None:
         return ClusterStats(sums, counts, xp.zeros_like(counts[..., 0]))

@@ -133,10 +133,12 @@ def test_numpy_fits_few_rows_for_pytorch(xp, asarray, to_numpy, monkeypatch):
     x = asarray(xp, np.random.default_rng(6).standard_normal((300, 3)))
     result = kmeans(x, 5, key=0)
     assert len(made) == 1
-    # A batch, and half precision, are its own.
+    # A batch, and what NumPy has no dtype for, are its own.
     kmeans(xp.stack([x, x]), 5, key=0)
-    kmeans(xp.astype(x, xp.float16), 5, key=0)
+    kmeans(xp.astype(x, xp.bfloat16), 5, key=0)
     assert len(made) == 1
+    kmeans(xp.astype(x, xp.float16), 5, key=0)
+    assert len(made) == 2
     for field, other in zip(result, kmeans(to_numpy(x), 5, key=0), strict=True):
         assert isinstance(field, type(x))
         np.testing.assert_array_equal(to_numpy(field), other)

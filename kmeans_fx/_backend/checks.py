@@ -2,6 +2,7 @@
 
 import operator
 
+from kmeans_fx._backend.half import all_finite, is_float16
 from kmeans_fx._backend.host import at_hand
 from kmeans_fx._backend.members import broadcast_shapes
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, as_real
@@ -136,18 +137,23 @@ def check_finite(**arrays):
     for name, given in arrays.items():
         if given is None or not is_concrete(given):
             continue
-        array = at_hand(given)
-        xp = array_namespace(array=array)
-        with quiet(xp):
-            total = xp.sum(array)
-        # Under jit JAX traces what is computed from a constant, too.
-        if not is_concrete(total) or bool(xp.isfinite(total)):
-            continue
-        # A sum that overflows proves nothing; the extremes tell, without a mask of that size.
-        extremes = xp.stack([xp.min(array), xp.max(array)])
-        if not bool(xp.all(xp.isfinite(extremes))):
+        if not _is_finite(at_hand(given)):
             msg = f"{name} must be finite, got NaN or infinity"
             raise ValueError(msg)
+
+
+def _is_finite(array):
+    xp = array_namespace(array=array)
+    if is_float16(xp, array):
+        return all_finite(xp, array)
+    with quiet(xp):
+        total = xp.sum(array)
+    # Under jit JAX traces what is computed from a constant, too.
+    if not is_concrete(total) or bool(xp.isfinite(total)):
+        return True
+    # A sum that overflows proves nothing; the extremes tell, without a mask of that size.
+    extremes = xp.stack([xp.min(array), xp.max(array)])
+    return bool(xp.all(xp.isfinite(extremes)))
 
 
 def check_integer(name, value, minimum):

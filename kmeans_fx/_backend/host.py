@@ -8,6 +8,7 @@ from math import prod
 
 from kmeans_fx._backend.kernels import allowed, enabled, is_large, pays
 from kmeans_fx._backend.namespace import (
+    accumulation_dtype,
     array_namespace,
     device,
     dtype_name,
@@ -33,8 +34,8 @@ __all__ = [
 
 # The metrics whose distances the kernels compute.
 METRICS = ("cosine", "euclidean", "sqeuclidean")
-# Half precision is widened block by block, which PyTorch and JAX do faster than NumPy.
-_DTYPES = ("float32", "float64")
+# Half precision is widened block by block. NumPy lacks bfloat16.
+_DTYPES = ("float16", "float32", "float64")
 # A call from compiled code to Python pays for so many times the rows, or for so many distances.
 _FOR_XLA, _FEW_DISTANCES = 4, 1 << 16
 
@@ -77,7 +78,8 @@ def at_hand(array):
     """
     if not (is_torch_namespace(array_namespace(array=array)) and has_numpy()):
         return array
-    readable = dtype_name(array.dtype) in _DTYPES and not is_watched([array])
+    # Sums in half precision overflow, and are slow in NumPy.
+    readable = dtype_name(array.dtype) in _DTYPES[1:] and not is_watched([array])
     return array.detach().numpy() if readable and not on_accelerator(array) else array
 
 
@@ -137,7 +139,7 @@ def by_foreign_call(name, present, options, arrays, shapes, portable):
     from kmeans_fx._backend import foreign
 
     xp = array_namespace(array=arrays[0])
-    index, real = index_dtype(xp, arrays[0]), arrays[0].dtype
+    index, real = index_dtype(xp, arrays[0]), accumulation_dtype(xp, arrays[0].dtype)
     results = [jax.ShapeDtypeStruct(s, index if is_index else real) for s, is_index in shapes]
     return jax.lax.platform_dependent(
         *arrays,

@@ -9,9 +9,9 @@ from kmeans_fx._backend.checks import (
     check_points,
     check_weights,
 )
+from kmeans_fx._backend.half import widened
 from kmeans_fx._backend.members import broadcast_shapes
 from kmeans_fx._backend.namespace import (
-    accumulation_dtype,
     array_namespace,
     device,
     index_dtype,
@@ -163,7 +163,7 @@ def broadcast(x, labels, weights):
     shape = broadcast_shapes(
         x.shape[:-1], labels.shape, *(() if weights is None else (weights.shape,))
     )
-    x = xp.astype(x, accumulation_dtype(xp, x.dtype), copy=False)
+    x = widened(x)
     if weights is None:
         weights = xp.ones(shape, dtype=x.dtype, device=device(x))
     return (

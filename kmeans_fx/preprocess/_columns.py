@@ -3,7 +3,7 @@
 from math import ceil, floor
 
 from kmeans_fx._backend.checks import check_finite, check_option, check_points, check_weights
-from kmeans_fx._backend.namespace import accumulation_dtype
+from kmeans_fx._backend.half import widened
 from kmeans_fx._backend.transform import is_concrete
 
 __all__ = ["column_mean", "column_range", "columns_of", "percentiles", "unless_constant"]
@@ -23,7 +23,7 @@ def columns_of(x, weights, nan_policy="raise"):
     check_option("nan_policy", nan_policy, NAN_POLICIES)
     xp, x = check_points(x=x)
     weights = check_weights(xp, x, weights)
-    rows = xp.astype(x, accumulation_dtype(xp, x.dtype), copy=False)
+    rows = widened(x)
     shares = None if weights is None else weights[..., None]
     if nan_policy == "raise":
         check_finite(x=x)

@@ -2,8 +2,9 @@
 
 from typing import Any, NamedTuple
 
+from kmeans_fx._backend.half import widened
 from kmeans_fx._backend.linalg import eigh, matmul
-from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace
+from kmeans_fx._backend.namespace import array_namespace
 from kmeans_fx._backend.random import fold_in, split, uniform
 from kmeans_fx.preprocess._axes import with_signs
 from kmeans_fx.select._fits import fit_each
@@ -29,7 +30,7 @@ class Box(NamedTuple):
 def box_of(x, weights, reference):
     """The smallest box around the rows x (n, d) of positive weight."""
     xp = array_namespace(x=x)
-    x = xp.astype(x, accumulation_dtype(xp, x.dtype), copy=False)
+    x = widened(x)
     share = xp.ones_like(x[:, 0]) if weights is None else weights
     mean = xp.sum(x * share[:, None], axis=0) / xp.sum(share)
     centred, axes = x - mean, None

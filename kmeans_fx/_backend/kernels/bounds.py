@@ -19,6 +19,8 @@ __all__ = ["REFRESH", "Bounds", "means_ahead", "steps_at_once"]
 REFRESH = 32
 # Calls of a kernel for each thread: every one costs, and few leave threads waiting for the last.
 _TASKS = 2
+# Numbers that are copied at a time: what stays in a cache.
+_COPIED = 1 << 19
 # In readings of a row's bounds: work that is done before another thread is awake.
 _LITTLE = 300_000
 # Products of numbers in a call of compiled code: Python sees an interrupt after some tenth of a
@@ -64,8 +66,9 @@ class Bounds:
         self.centroids = centroids
         arguments = np.ascontiguousarray(centroids), *packed[:2], drift, anew
         blocks, workers = self.tally.shape[0], self._workers()
-        # Rows that are mapped are copies: of no more than a block at a time.
-        span = max(1, blocks // (_TASKS * workers)) if self.mapping is None else 1
+        span = max(1, blocks // (_TASKS * workers))
+        if self.mapping is not None:  # rows that are mapped are copies
+            span = min(span, max(1, _COPIED // (self.size * self.origin.size)))
         starts = range(0, blocks, span)
         workers = min(workers, len(starts))
 

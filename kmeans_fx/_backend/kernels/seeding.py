@@ -23,12 +23,14 @@ from kmeans_fx._backend.kernels.lanes import (
     weighted,
     with_square,
 )
-from kmeans_fx._backend.kernels.registers import store
+from kmeans_fx._backend.kernels.registers import add, store
+from kmeans_fx._backend.kernels.tiles import rows_to_fetch
 
 __all__ = ["LANES", "gains", "nearest_squares", "shrink_reach"]
 
-# Rows of which the wanted ones are listed before they are worked on.
-_ROWS = 128
+# Rows of which the wanted ones are listed before they are worked on, and how many of those are on
+# their way to the cache.
+_ROWS, _AHEAD = 512, 16
 
 
 @with_scratch
@@ -64,9 +66,9 @@ def gains(x, candidates, share, reach, owner, near, closer, gain):
 @compiled
 def _add_gains(x, candidates, group, place, held, share, reach, closer, sums, gain):
     """The gains of eight candidates from the rows in ``place``, which repeats its last one."""
-    total = splat(x.dtype.type(0))
+    total, fetched = splat(x.dtype.type(0)), rows_to_fetch(x, 4)
     for h in range(0, held, 4):
-        for row in place[h + 4 : min(held, h + 8)]:
+        for row in place[h + _AHEAD : min(held, h + _AHEAD + fetched)]:
             fetch_columns(x, row, 0, x.shape[1])
         rows = place[h], place[h + 1], place[h + 2], place[h + 3]
         far = _four_squares(x, rows, candidates, group)
@@ -92,16 +94,30 @@ def _with_gain(total, i, squares, share, reach, closer):
 @compiled
 def _four_squares(x, rows, candidates, group):
     """Squared distances of four rows to eight candidates, which are loaded once for all."""
+    none, d = splat(x.dtype.type(0)), np.uintp(x.shape[1])
+    even = odd = none, none, none, none
+    # Two sums for each row: four additions are begun before the first is done.
+    for pair in range(d // np.uintp(2)):
+        f = np.uintp(2) * pair
+        even = _with_column(even, x, rows, f, candidates, group)
+        odd = _with_column(odd, x, rows, f + np.uintp(1), candidates, group)
+    if d % np.uintp(2):
+        even = _with_column(even, x, rows, d - np.uintp(1), candidates, group)
+    (a, b, c, e), (more_a, more_b, more_c, more_e) = even, odd
+    return add(a, more_a), add(b, more_b), add(c, more_c), add(e, more_e)
+
+
+@compiled
+def _with_column(far, x, rows, f, candidates, group):
+    """The four squared distances with those along column f."""
     a, b, c, e = rows
-    none = splat(x.dtype.type(0))
-    far_a, far_b, far_c, far_e = none, none, none, none
-    for f in range(x.shape[1]):
-        others = load(candidates, (group * x.shape[1] + f) * LANES)
-        far_a = with_square(far_a, x[a, f], others)
-        far_b = with_square(far_b, x[b, f], others)
-        far_c = with_square(far_c, x[c, f], others)
-        far_e = with_square(far_e, x[e, f], others)
-    return far_a, far_b, far_c, far_e
+    others = load(candidates, (group * x.shape[1] + f) * LANES)
+    return (
+        with_square(far[0], x[a, f], others),
+        with_square(far[1], x[b, f], others),
+        with_square(far[2], x[c, f], others),
+        with_square(far[3], x[e, f], others),
+    )
 
 
 @with_scratch
