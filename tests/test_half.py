@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from kmeans_fx import kmeans
+import kmeans_fx as kf
+from kmeans_fx import kmeans, metrics
 from kmeans_fx._backend import half
 from kmeans_fx._backend.half import widened
 
@@ -97,3 +98,49 @@ def test_numpy_does_it_for_other_libraries(
         assert found.centroids.dtype == xp.float16
         assert found.inertia.dtype == xp.float32
         assert seen
+
+
+# Of every kind of program that may go to NumPy.
+CALLS = {
+    "random": lambda x: kmeans(x, 4, key=0, init="random"),
+    "kmeans||": lambda x: kf.kmeans_parallel(x, 4, key=0),
+    "coreset": lambda x: kf.kmeans_coreset(x, 4, key=0),
+    "farthest": lambda x: kf.farthest_first(x, 4, key=0),
+    "lloyd": lambda x: kf.lloyd(x, x[:4, :], history=True, empty="split"),
+    "weights": lambda x: kf.lloyd(x, x[:4, :], weights=x[:, 0] ** 2),
+    "step": lambda x: kf.lloyd_step(x, kf.lloyd_init(x, x[:4, :])),
+    "batch": lambda x: kmeans(x[None], 4, key=0),
+    "breathing": lambda x: kmeans(x, 4, key=0, search="breathing"),
+    "bisecting": lambda x: kf.bisecting_kmeans(x, 4, key=0),
+    "trimmed": lambda x: kf.trimmed_kmeans(x, 4, key=0, trim=0.1),
+    "balanced": lambda x: kf.balanced_kmeans(x, 4, key=0),
+    "minibatch": lambda x: kf.minibatch_kmeans(x, 4, key=0),
+    "stream": lambda x: kf.stream_step(x, kf.stream_init(x[:4, :]), half_life=3),
+    "soft": lambda x: kf.soft_kmeans(x, 4, key=0),
+    "fuzzy": lambda x: kf.fuzzy_cmeans(x, 4, key=0),
+    "mixture": lambda x: kf.gaussian_mixture(x, 4, key=0),
+    "assign": lambda x: kf.assign(x, x[:4, :]),
+    "inertia": lambda x: metrics.inertia(x, kf.assign(x, x[:4, :]).labels, k=4),
+    "silhouette": lambda x: metrics.silhouette_score(x, kf.assign(x, x[:4, :]).labels, k=4),
+    "davies-bouldin": lambda x: metrics.davies_bouldin_score(x, kf.assign(x, x[:4, :]).labels, k=4),
+}
+
+
+@pytest.mark.backend("torch", "jax")
+@pytest.mark.eager
+@pytest.mark.usefixtures("kernels_for_few")
+@pytest.mark.parametrize("name", CALLS)
+def test_results_have_the_dtypes_of_the_portable_form(xp, asarray, portable, name):
+    x = asarray(xp, np.random.default_rng(5).standard_normal((400, 3)).astype(np.float16))
+
+    def dtypes(wrap):
+        found = wrap(CALLS[name])(x)
+        return [field.dtype for field in (found if isinstance(found, tuple) else [found])]
+
+    wraps = [lambda function: function]
+    if "torch" not in xp.__name__:
+        import jax
+
+        wraps.append(jax.jit)
+    plain = portable(lambda: dtypes(wraps[0]))
+    assert all(dtypes(wrap) == plain for wrap in wraps)

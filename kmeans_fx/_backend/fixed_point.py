@@ -78,7 +78,7 @@ def program(inputs, outputs, *, by_numpy=False):
         Core shapes of the arrays, as ``"nd kd n"``. An array may be None.
     outputs : str
         Core shapes of the results; ``"n:index"`` has the default index dtype, the
-        others the dtype of the first input. ``"."`` is a scalar. A letter that no
+        others that in which sums of the first input are kept. ``"."`` is a scalar. A letter that no
         input has is the option of that name.
     by_numpy : bool
         Whether NumPy is faster for arrays of PyTorch and JAX on a CPU, also without kernels.

@@ -12,7 +12,7 @@ _NORMAL, _INFINITE, _SIGN = 0x0400, 0x7C00, 0x8000
 # How many bits of mantissa float32 has more, where three copies of the sign are then, and by how
 # much its exponents are larger.
 _LONGER, _COPIES, _BIAS = 13, 7 << 28, 2.0 ** (127 - 15)
-_SMALL = 1e-40
+_SMALL = 2.0**-140
 
 
 def widened(x):

@@ -71,7 +71,7 @@ def _bisecting_fit(x, weights, key, *, k, m, p, q, by, n_init, **fields):
             max_steps=k - 1,
         )
     return (
-        xp.astype(tree.centroids, x.dtype, copy=False),
+        tree.centroids,
         tree.labels,
         xp.sum(tree.inertia[..., :k], axis=-1),
         tree.n_iter,
@@ -180,6 +180,7 @@ def bisecting_kmeans(
 def _as_result(x, weights, outputs, metric):
     """The result, with its derivatives."""
     centroids, labels, inertia, n_iter, status, *tree = outputs
+    centroids = array_namespace(x=x).astype(centroids, x.dtype, copy=False)
     flat = KMeansResult(centroids, labels, inertia, n_iter, status, history=None)
     flat = attach_gradients(x, weights, flat.labels, flat, metric, None)
     children, node_inertia, node_weight = tree
