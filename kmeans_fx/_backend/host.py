@@ -78,8 +78,7 @@ def at_hand(array):
     """
     if not (is_torch_namespace(array_namespace(array=array)) and has_numpy()):
         return array
-    # Sums in half precision overflow, and are slow in NumPy.
-    readable = dtype_name(array.dtype) in _DTYPES[1:] and not is_watched([array])
+    readable = dtype_name(array.dtype) in _DTYPES and not is_watched([array])
     return array.detach().numpy() if readable and not on_accelerator(array) else array
 
 
