@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from kmeans_fx._backend.checks import check_features, check_finite, check_integer, check_points
 from kmeans_fx._backend.fixed_point import program
+from kmeans_fx._backend.half import widened
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, index_dtype
 from kmeans_fx._backend.segment import take_rows
 from kmeans_fx._partition import centred_space, partition
@@ -73,7 +74,7 @@ def assign(x, centroids, /, *, metric="sqeuclidean", chunk_size=None):
         x, centroids, metric=metric, chunk_size=chunk_size, portable=metric is measure
     )
     own = take_rows(xp, centroids, labels)
-    return Assignment(labels, measure.distance(xp.astype(x, dtype, copy=False), own))
+    return Assignment(labels, measure.distance(widened(x), own))
 
 
 def soft_assign(x, centroids, /, *, temperature=1.0, metric="sqeuclidean"):

@@ -182,7 +182,7 @@ def _distances(x, labels, centroids, metric):
     own = take_rows(xp, xp.astype(centroids, dtype, copy=False), labels)
     if metric is as_metric("sqeuclidean"):
         metric = as_metric("euclidean")
-    return metric.distance(xp.astype(x, dtype, copy=False), own)
+    return metric.distance(widened(x), own)
 
 
 def _standardised(distances, labels, weights, centroids):

@@ -71,11 +71,9 @@ def test_other_dtypes_stay(xp, asarray):
 
 @pytest.mark.backend("torch", "jax")
 @pytest.mark.eager
+@pytest.mark.usefixtures("kernels_for_few")
 @pytest.mark.parametrize("metric", ["sqeuclidean", "cosine"])
-def test_numpy_does_it_for_other_libraries(
-    xp, asarray, to_numpy, kernels_for_few, monkeypatch, metric
-):
-    del kernels_for_few
+def test_numpy_does_it_for_other_libraries(xp, asarray, to_numpy, monkeypatch, metric):
     rows = np.random.default_rng(3).standard_normal((900, 6)).astype(np.float16)
     plain = kmeans(rows, 5, key=0, metric=metric)
     seen, function = [], half._from_float16

@@ -11,6 +11,7 @@ from kmeans_fx._backend.checks import (
     check_weights,
 )
 from kmeans_fx._backend.fixed_point import differentiable, program
+from kmeans_fx._backend.half import widened
 from kmeans_fx._backend.loop import repeat, while_loop
 from kmeans_fx._backend.members import broadcast_shapes
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, device, index_dtype
@@ -213,7 +214,7 @@ def _solution(kind, reduce):
     def solution(x, weights, parameter, centroids):
         xp = array_namespace(x=x)
         dtype = x.dtype
-        x = xp.astype(x, accumulation_dtype(xp, dtype), copy=False)
+        x = widened(x)
         absolute = xp.astype(stop_gradient(centroids), x.dtype, copy=False)
         space = Space(_SQEUCLIDEAN, xp.mean(absolute, axis=-2), None)
         fixed = space.relative(absolute)

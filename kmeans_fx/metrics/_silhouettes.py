@@ -1,6 +1,7 @@
 """Silhouettes of all rows, as programs: by pairs of rows, by variances, by centroids."""
 
 from kmeans_fx._backend.fixed_point import differentiable
+from kmeans_fx._backend.half import widened
 from kmeans_fx._backend.members import broadcast_shapes
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace, device
 from kmeans_fx._backend.pairs import squared_block
@@ -133,7 +134,7 @@ def soft_silhouettes(x, responsibilities, weights, *, metric, reduce=None):
     xp = array_namespace(x=x)
     dtype = accumulation_dtype(xp, x.dtype)
     batch = broadcast_shapes(x.shape[:-2], responsibilities.shape[:-2])
-    x = xp.broadcast_to(xp.astype(x, dtype, copy=False), (*batch, *x.shape[-2:]))
+    x = xp.broadcast_to(widened(x), (*batch, *x.shape[-2:]))
     own = xp.astype(responsibilities, dtype, copy=False)
     own = xp.broadcast_to(own, (*batch, *own.shape[-2:]))
     share = own if weights is None else own * weights[..., None]

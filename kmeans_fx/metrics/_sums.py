@@ -2,6 +2,7 @@
 
 from kmeans_fx._backend.blocks import map_blocks, rows_per_block
 from kmeans_fx._backend.fixed_point import differentiable
+from kmeans_fx._backend.half import widened
 from kmeans_fx._backend.namespace import accumulation_dtype, array_namespace
 from kmeans_fx._backend.segment import segment_sum, take_rows
 from kmeans_fx._partition import centred_space, map_rows
@@ -93,7 +94,7 @@ def expected_inertia(x, responsibilities, weights, centroids, *, metric, reduce=
     centroids = xp.astype(centroids, dtype, copy=False)
 
     def block(rows, part):
-        rows = xp.astype(rows, dtype, copy=False)
+        rows = widened(rows)
         far = metric.distance(rows[..., :, None, :], centroids[..., None, :, :])
         return (), (xp.sum(far * part, axis=(-2, -1)),)
 
